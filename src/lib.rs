@@ -3,4 +3,11 @@
 pub mod checkpoint;
 pub mod config;
 pub mod data;
+pub mod engine;
+pub mod gpu;
+pub mod kernel;
 pub mod metrics;
+pub mod ops;
+pub mod plan;
+pub mod recording;
+pub mod tape;

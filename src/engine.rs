@@ -1,0 +1,443 @@
+//! The one place that knows device memory and pipelines: makes a recording ready and replays it.
+
+use std::collections::{HashMap, VecDeque};
+
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+
+use crate::gpu::Gpu;
+use crate::kernel::{self, EntryPoint};
+use crate::recording::{Pass, Recording, TensorId, TensorInfo};
+
+/// What can go wrong between a recording and its results.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A pass that this adapter cannot run.
+    #[error("pass `{pass}` cannot run on {adapter}: {reason}")]
+    Pass {
+        /// Its label.
+        pass: String,
+        /// The adapter's name.
+        adapter: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The driver said no: validation, memory, a lost device.
+    #[error(
+        "{adapter}: {reason}; lower --batch-size or the network's sizes, or try another --adapter"
+    )]
+    Device {
+        /// The adapter's name.
+        adapter: String,
+        /// The driver's words.
+        reason: String,
+    },
+}
+
+/// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
+pub struct Engine {
+    gpu: Gpu,
+    buffers: HashMap<(TensorId, usize), wgpu::Buffer>,
+    pipelines: HashMap<(String, &'static str), wgpu::ComputePipeline>,
+    modules: HashMap<String, wgpu::ShaderModule>,
+    /// Free buffers for small results, by size.
+    staging: HashMap<u64, Vec<wgpu::Buffer>>,
+    /// Submissions not yet waited for.
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    bytes: u64,
+}
+
+/// Submissions that may wait on the device at once; more would only hold memory.
+const MAX_IN_FLIGHT: usize = 3;
+
+/// A recording made ready: replaying it makes no buffer, bind group or pipeline.
+pub struct Program {
+    steps: Vec<Step>,
+}
+
+struct Step {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Program {
+    /// Number of dispatches.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// A copy of a small tensor on its way to the host.
+pub struct Pending {
+    buffer: wgpu::Buffer,
+    done: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
+    submission: wgpu::SubmissionIndex,
+}
+
+impl Engine {
+    /// An engine without memory yet.
+    pub fn new(gpu: Gpu) -> Engine {
+        Engine {
+            gpu,
+            buffers: HashMap::new(),
+            pipelines: HashMap::new(),
+            modules: HashMap::new(),
+            staging: HashMap::new(),
+            in_flight: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Bytes of device memory that tensors take.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes a recording ready: gives each used tensor a zeroed buffer (unless an earlier recording
+    /// did), makes pipelines and bind groups.
+    ///
+    /// # Errors
+    /// [`EngineError::Pass`] when a pass exceeds a limit of the adapter; [`EngineError::Device`]
+    /// when the driver refuses.
+    ///
+    /// # Panics
+    /// When a pass and its WGSL file disagree about names.
+    pub fn compile(&mut self, recording: &Recording) -> Result<Program, EngineError> {
+        for id in recording.used() {
+            let info = recording.tensor(id);
+            for shard in 0..info.shards.len() {
+                self.allocate(id, shard, info);
+            }
+        }
+        self.check()?;
+        let steps: Result<_, _> = recording
+            .passes
+            .iter()
+            .map(|pass| self.prepare(pass))
+            .collect();
+        self.check()?;
+        Ok(Program { steps: steps? })
+    }
+
+    fn allocate(&mut self, id: TensorId, shard: usize, info: &TensorInfo) {
+        let size = info.shard_bytes(shard);
+        let device = &self.gpu.device;
+        let bytes = &mut self.bytes;
+        self.buffers.entry((id, shard)).or_insert_with(|| {
+            *bytes += size;
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&info.name),
+                size,
+                usage: wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::COPY_SRC
+                    | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        });
+    }
+
+    fn prepare(&mut self, pass: &Pass) -> Result<Step, EngineError> {
+        let text = pass.kernel.specialize(&pass.all_constants());
+        let refused = |reason: String| EngineError::Pass {
+            pass: pass.label(),
+            adapter: self.gpu.facts.name.clone(),
+            reason,
+        };
+        let mut entries = kernel::reflect(&text)
+            .unwrap_or_else(|e| panic!("pass `{}`: its WGSL is wrong: {e}", pass.label()));
+        let entry = entries.remove(pass.entry).unwrap_or_else(|| {
+            panic!(
+                "shaders/{}.wgsl has no entry point {}",
+                pass.kernel.name, pass.entry
+            )
+        });
+        check_names(pass, &entry);
+        let workgroups =
+            workgroups(pass, &entry, self.gpu.facts.max_workgroups).map_err(refused)?;
+        let pipeline = self.pipeline(pass, text);
+        let buffers = pass.tensors.iter().map(|bound| {
+            let slot = entry.slots[bound.name];
+            (slot.binding, &self.buffers[&(bound.tensor, bound.shard)])
+        });
+        let bindings: Vec<_> = buffers
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let bind_group = self
+            .gpu
+            .device
+            .create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&pass.label()),
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &bindings,
+            });
+        Ok(Step {
+            pipeline,
+            bind_group,
+            workgroups,
+        })
+    }
+
+    fn pipeline(&mut self, pass: &Pass, text: String) -> wgpu::ComputePipeline {
+        let device = &self.gpu.device;
+        let key = (text, pass.entry);
+        if let Some(pipeline) = self.pipelines.get(&key) {
+            return pipeline.clone();
+        }
+        let module = self.modules.entry(key.0.clone()).or_insert_with(|| {
+            device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(pass.kernel.name),
+                source: wgpu::ShaderSource::Wgsl(key.0.as_str().into()),
+            })
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&format!("{}.{}", pass.kernel.name, pass.entry)),
+            layout: None,
+            module,
+            entry_point: Some(pass.entry),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        self.pipelines.insert(key, pipeline.clone());
+        pipeline
+    }
+
+    /// Submits all dispatches of a program; does not wait for them, but for the submission before
+    /// the last two, so that work never piles up.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or refused something.
+    pub fn run(&mut self, program: &Program) -> Result<(), EngineError> {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut compute = encoder.begin_compute_pass(&Default::default());
+            for step in &program.steps {
+                compute.set_pipeline(&step.pipeline);
+                compute.set_bind_group(0, &step.bind_group, &[]);
+                let [x, y, z] = step.workgroups;
+                compute.dispatch_workgroups(x, y, z);
+            }
+        }
+        self.in_flight
+            .push_back(self.gpu.queue.submit([encoder.finish()]));
+        while self.in_flight.len() > MAX_IN_FLIGHT {
+            let oldest = self.in_flight.pop_front();
+            self.wait(oldest)?;
+        }
+        self.check()
+    }
+
+    /// Waits for a submission, or for all.
+    fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
+        let poll = wgpu::PollType::Wait {
+            submission_index: submission,
+            timeout: None,
+        };
+        self.gpu
+            .device
+            .poll(poll)
+            .map_err(|e| self.device_error(e.to_string()))?;
+        Ok(())
+    }
+
+    /// Waits until the device has nothing left to do.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or refused something.
+    pub fn finish(&mut self) -> Result<(), EngineError> {
+        self.in_flight.clear();
+        self.wait(None)?;
+        self.check()
+    }
+
+    fn device_error(&self, reason: String) -> EngineError {
+        EngineError::Device {
+            adapter: self.gpu.facts.name.clone(),
+            reason,
+        }
+    }
+
+    /// Turns errors that no call returned into one.
+    fn check(&self) -> Result<(), EngineError> {
+        match self.gpu.take_errors() {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(self.device_error(errors.join("; "))),
+        }
+    }
+
+    /// Writes a whole tensor, before everything submitted later. `bytes` is padded to its buffers.
+    ///
+    /// # Panics
+    /// When `bytes` has not the tensor's size, or no compiled recording uses the tensor.
+    pub fn write(&mut self, id: TensorId, info: &TensorInfo, bytes: &[u8]) {
+        assert_eq!(
+            bytes.len(),
+            info.len() * 4,
+            "write: tensor {} has another size",
+            info.name
+        );
+        let row = bytes.len() / info.shape[0];
+        let mut begin = 0;
+        for (shard, rows) in info.shards.iter().enumerate() {
+            let end = begin + rows * row;
+            self.gpu
+                .queue
+                .write_buffer(&self.buffers[&(id, shard)], 0, &bytes[begin..end]);
+            if info.shards.len() > 1 {
+                // Hands the staged copy on, lest all shards be held twice.
+                self.gpu.queue.submit([]);
+            }
+            begin = end;
+        }
+    }
+
+    /// Reads a whole tensor, after everything submitted so far. Waits.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or refused something.
+    ///
+    /// # Panics
+    /// When no compiled recording uses the tensor.
+    pub fn read(&mut self, id: TensorId, info: &TensorInfo) -> Result<Vec<u8>, EngineError> {
+        let mut bytes = Vec::with_capacity(info.len() * 4);
+        let row = info.len() / info.shape[0] * 4;
+        for (shard, rows) in info.shards.iter().enumerate() {
+            let pending = self.copy(&self.buffers[&(id, shard)].clone(), (rows * row) as u64)?;
+            let begin = bytes.len();
+            bytes.resize(begin + rows * row, 0);
+            self.arrive(pending, &mut bytes[begin..])?;
+        }
+        Ok(bytes)
+    }
+
+    /// Begins to copy the first `elements` of a small tensor to the host, after everything
+    /// submitted so far, without waiting; [`Engine::collect`] ends it.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or refused something.
+    ///
+    /// # Panics
+    /// When no compiled recording uses the tensor.
+    pub fn fetch(&mut self, id: TensorId, elements: usize) -> Result<Pending, EngineError> {
+        self.copy(&self.buffers[&(id, 0)].clone(), elements as u64 * 4)
+    }
+
+    /// The copied elements; waits for them.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or refused something.
+    pub fn collect(&mut self, pending: Pending) -> Result<Vec<f32>, EngineError> {
+        let mut values = vec![0.0f32; pending.buffer.size() as usize / 4];
+        let buffer = self.arrive(pending, bytemuck::cast_slice_mut(&mut values))?;
+        self.staging.entry(buffer.size()).or_default().push(buffer);
+        Ok(values)
+    }
+
+    fn copy(&mut self, from: &wgpu::Buffer, size: u64) -> Result<Pending, EngineError> {
+        let free = self.staging.get_mut(&size).and_then(Vec::pop);
+        let buffer = free.unwrap_or_else(|| {
+            self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("staging"),
+                size,
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            })
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(from, 0, &buffer, 0, size);
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let (sender, done) = oneshot_channel();
+        buffer.map_async(wgpu::MapMode::Read, .., move |result| {
+            // The receiver is gone only when nobody wants the result any more.
+            let _ = sender.send(result);
+        });
+        Ok(Pending {
+            buffer,
+            done,
+            submission,
+        })
+    }
+
+    fn arrive(&mut self, pending: Pending, to: &mut [u8]) -> Result<wgpu::Buffer, EngineError> {
+        self.wait(Some(pending.submission))?;
+        let mapped = pollster::block_on(pending.done.receive());
+        match mapped {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(self.device_error(error.to_string())),
+            None => return Err(self.device_error("a read-back was dropped".to_string())),
+        }
+        {
+            let view = pending.buffer.get_mapped_range(..);
+            let view = view.map_err(|error| self.device_error(error.to_string()))?;
+            to.copy_from_slice(&view[..to.len()]);
+        }
+        pending.buffer.unmap();
+        self.check()?;
+        Ok(pending.buffer)
+    }
+}
+
+/// # Panics
+/// When the pass names other buffers than its entry point uses, or one buffer twice.
+fn check_names(pass: &Pass, entry: &EntryPoint) {
+    for bound in &pass.tensors {
+        let known = entry.slots.contains_key(bound.name);
+        assert!(
+            known,
+            "pass `{}` binds {}, which its entry does not use",
+            pass.label(),
+            bound.name
+        );
+    }
+    let unbound = entry
+        .slots
+        .keys()
+        .find(|slot| !pass.tensors.iter().any(|b| b.name == **slot));
+    assert!(
+        unbound.is_none(),
+        "pass `{}` does not bind {unbound:?}",
+        pass.label()
+    );
+    for (index, bound) in pass.tensors.iter().enumerate() {
+        let earlier = &pass.tensors[..index];
+        let twice = earlier
+            .iter()
+            .find(|b| (b.tensor, b.shard) == (bound.tensor, bound.shard));
+        if let Some(twice) = twice {
+            let writes = entry.slots[twice.name].writes || entry.slots[bound.name].writes;
+            assert!(
+                !writes,
+                "pass `{}` reads and writes one tensor",
+                pass.label()
+            );
+        }
+    }
+}
+
+/// Workgroups along x, y, z for the pass's threads. Threads along x alone are folded onto y where
+/// they would exceed the limit; elementwise kernels compute their place from both.
+fn workgroups(pass: &Pass, entry: &EntryPoint, limit: u32) -> Result<[u32; 3], String> {
+    let mut groups = [0, 1, 2].map(|axis| pass.threads[axis].div_ceil(entry.workgroup_size[axis]));
+    if groups[0] > limit && groups[1] == 1 {
+        groups[1] = groups[0].div_ceil(limit);
+        groups[0] = groups[0].div_ceil(groups[1]);
+    }
+    match groups.iter().all(|&count| count <= limit) {
+        true => Ok(groups),
+        false => Err(format!(
+            "it needs {groups:?} workgroups, the limit is {limit} an axis; lower --batch-size"
+        )),
+    }
+}

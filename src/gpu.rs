@@ -1,0 +1,333 @@
+//! Adapters and the device: choosing one, asking for its limits, hearing its errors.
+
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+/// Which programming interface to reach the GPU through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// Linux, Windows, Android; on macOS through MoltenVK.
+    Vulkan,
+    /// macOS and iOS.
+    Metal,
+    /// Windows.
+    Dx12,
+    /// OpenGL ES 3.1 and newer.
+    Gl,
+}
+
+/// How to choose an adapter.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// Only this backend.
+    pub backend: Option<Backend>,
+    /// Part of the adapter's name, or its number in the list of `inception devices`.
+    pub adapter: Option<String>,
+    /// Only an adapter that computes on the processor.
+    pub software: bool,
+    /// Ask for WebGPU's default limits and no optional feature, as any browser offers them.
+    pub default_limits: bool,
+}
+
+/// What there is to know of an adapter.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterFacts {
+    /// The hardware's name, or the software renderer's.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `gl`.
+    pub backend: String,
+    /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software` or `other`.
+    pub kind: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Largest bound storage buffer, bytes.
+    pub max_binding: u64,
+    /// Largest buffer, bytes.
+    pub max_buffer: u64,
+    /// Storage buffers of one pass.
+    pub max_storage_buffers: u32,
+    /// Workgroup memory, bytes.
+    pub workgroup_memory: u32,
+    /// Threads of a workgroup.
+    pub workgroup_threads: u32,
+    /// Workgroups along an axis.
+    pub max_workgroups: u32,
+    /// Smallest and largest subgroup; 0 where it has none.
+    pub subgroup: [u32; 2],
+    /// Optional features that matter here: `timestamp-query`, `subgroup`, `shader-f16`.
+    pub features: Vec<String>,
+}
+
+/// Why there is no device.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// Nothing at all was found.
+    #[error(
+        "no GPU adapter was found. On Linux install a Vulkan driver; the software driver needs no GPU: \
+         Debian/Ubuntu `apt install mesa-vulkan-drivers libvulkan1`, Fedora `dnf install \
+         mesa-vulkan-drivers vulkan-loader`, Arch `pacman -S vulkan-swrast vulkan-icd-loader`. macOS \
+         (Metal) and Windows (DirectX 12) have theirs built in; in a virtual machine there update the \
+         graphics driver"
+    )]
+    NoAdapter,
+    /// Some were found, but none as asked for.
+    #[error("no adapter fits {wanted}; `inception devices` lists these:\n{found}")]
+    NoMatch {
+        /// The options that excluded all.
+        wanted: String,
+        /// One line an adapter.
+        found: String,
+    },
+    /// The driver refused.
+    #[error("adapter {adapter} gave no device: {reason}; try another --adapter or --backend")]
+    NoDevice {
+        /// The adapter's name.
+        adapter: String,
+        /// The driver's words.
+        reason: String,
+    },
+}
+
+/// A device with its queue. Everything else of the crate reaches the GPU through [`crate::engine`].
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    /// The adapter it came from.
+    pub facts: AdapterFacts,
+    /// Errors that no call returned: validation, out of memory, a lost device.
+    errors: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gpu {
+    /// Opens the best adapter that fits: by number or name where asked for, else real GPUs first
+    /// and the software adapter last.
+    ///
+    /// # Errors
+    /// [`GpuError`], with what to install or which adapters there are.
+    pub async fn open(options: &GpuOptions) -> Result<Gpu, GpuError> {
+        let adapters = adapters(options.backend).await;
+        if adapters.is_empty() && options.backend.is_none() {
+            return Err(GpuError::NoAdapter);
+        }
+        let fits = |index: usize, adapter: &wgpu::Adapter| {
+            let info = adapter.get_info();
+            let software = info.device_type == wgpu::DeviceType::Cpu;
+            let named = options.adapter.as_ref().is_none_or(|wanted| {
+                wanted.parse() == Ok(index)
+                    || info.name.to_lowercase().contains(&wanted.to_lowercase())
+            });
+            named && (software || !options.software)
+        };
+        let Some(adapter) = adapters.iter().enumerate().find(|(i, a)| fits(*i, a)) else {
+            return Err(GpuError::NoMatch {
+                wanted: wanted(options),
+                found: listing(&adapters),
+            });
+        };
+        Self::request(adapter.1, options.default_limits).await
+    }
+
+    async fn request(adapter: &wgpu::Adapter, default_limits: bool) -> Result<Gpu, GpuError> {
+        let facts = facts(adapter);
+        let optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        let (features, limits) = if default_limits {
+            (wgpu::Features::empty(), wgpu::Limits::default())
+        } else {
+            (adapter.features() & optional, adapter.limits())
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("inception"),
+            required_features: features,
+            required_limits: limits,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let opened = adapter.request_device(&descriptor).await;
+        let (device, queue) = opened.map_err(|error| GpuError::NoDevice {
+            adapter: facts.name.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self::with_device(device, queue, facts))
+    }
+
+    /// A device that validates everything and computes nothing, under WebGPU's default limits: for
+    /// tests without a driver.
+    pub fn noop() -> Gpu {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let facts = facts_of(&device.adapter_info(), &device.limits(), device.features());
+        Self::with_device(device, queue, facts)
+    }
+
+    fn with_device(device: wgpu::Device, queue: wgpu::Queue, mut facts: AdapterFacts) -> Gpu {
+        let errors = Arc::new(Mutex::new(Vec::new()));
+        let heard = errors.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            note(&heard, error.to_string());
+        }));
+        let heard = errors.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            note(
+                &heard,
+                format!("the device was lost ({reason:?}): {message}"),
+            );
+        });
+        // What counts from here on is what was granted.
+        let limits = device.limits();
+        facts.max_binding = limits.max_storage_buffer_binding_size;
+        facts.max_buffer = limits.max_buffer_size;
+        Gpu {
+            device,
+            queue,
+            facts,
+            errors,
+        }
+    }
+
+    /// Takes the errors heard so far.
+    pub(crate) fn take_errors(&self) -> Vec<String> {
+        std::mem::take(
+            &mut *self
+                .errors
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        )
+    }
+
+    /// Bytes that one buffer may have and one binding may show.
+    pub fn buffer_limit(&self) -> u64 {
+        self.facts.max_binding.min(self.facts.max_buffer) / 16 * 16
+    }
+}
+
+fn note(errors: &Mutex<Vec<String>>, message: String) {
+    log::error!("{message}");
+    errors
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .push(message);
+}
+
+/// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
+pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
+    adapters(backend).await.iter().map(facts).collect()
+}
+
+async fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
+    let backends = match backend {
+        None => {
+            wgpu::Backends::VULKAN
+                | wgpu::Backends::METAL
+                | wgpu::Backends::DX12
+                | wgpu::Backends::GL
+        }
+        Some(Backend::Vulkan) => wgpu::Backends::VULKAN,
+        Some(Backend::Metal) => wgpu::Backends::METAL,
+        Some(Backend::Dx12) => wgpu::Backends::DX12,
+        Some(Backend::Gl) => wgpu::Backends::GL,
+    };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let mut adapters = instance.enumerate_adapters(backends).await;
+    // Without compute shaders (old OpenGL) an adapter is none for us.
+    adapters.retain(|adapter| {
+        let flags = adapter.get_downlevel_capabilities().flags;
+        flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+            && adapter.limits().max_storage_buffers_per_shader_stage >= 8
+    });
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        (kind, info.backend == wgpu::Backend::Gl)
+    });
+    adapters
+}
+
+fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
+    facts_of(&adapter.get_info(), &adapter.limits(), adapter.features())
+}
+
+fn facts_of(
+    info: &wgpu::AdapterInfo,
+    limits: &wgpu::Limits,
+    features: wgpu::Features,
+) -> AdapterFacts {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    };
+    let known = [
+        (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
+        (wgpu::Features::SUBGROUP, "subgroup"),
+        (wgpu::Features::SHADER_F16, "shader-f16"),
+    ];
+    let subgroup = features.contains(wgpu::Features::SUBGROUP);
+    AdapterFacts {
+        name: info.name.clone(),
+        backend: info.backend.to_string(),
+        kind: kind.to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .to_string(),
+        max_binding: limits.max_storage_buffer_binding_size,
+        max_buffer: limits.max_buffer_size,
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        workgroup_memory: limits.max_compute_workgroup_storage_size,
+        workgroup_threads: limits.max_compute_invocations_per_workgroup,
+        max_workgroups: limits.max_compute_workgroups_per_dimension,
+        subgroup: if subgroup {
+            [info.subgroup_min_size, info.subgroup_max_size]
+        } else {
+            [0; 2]
+        },
+        features: known
+            .iter()
+            .filter(|(feature, _)| features.contains(*feature))
+            .map(|(_, name)| name.to_string())
+            .collect(),
+    }
+}
+
+fn wanted(options: &GpuOptions) -> String {
+    let mut parts = Vec::new();
+    if let Some(name) = &options.adapter {
+        parts.push(format!("--adapter {name}"));
+    }
+    if let Some(backend) = options.backend {
+        parts.push(format!("--backend {backend:?}").to_lowercase());
+    }
+    if options.software {
+        parts.push("--software".to_string());
+    }
+    parts.join(" ")
+}
+
+fn listing(adapters: &[wgpu::Adapter]) -> String {
+    if adapters.is_empty() {
+        return "  (none)".to_string();
+    }
+    let line = |(index, adapter): (usize, &wgpu::Adapter)| {
+        let facts = facts(adapter);
+        format!(
+            "  {index}: {} ({}, {})",
+            facts.name, facts.backend, facts.kind
+        )
+    };
+    adapters
+        .iter()
+        .enumerate()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,229 @@
+//! Two-dimensional convolution as neural networks mean it (cross-correlation), NHWC and HWIO.
+
+use super::{columns_type, width};
+use crate::kernel::{Constant, Kernel, kernel};
+use crate::tape::Tensor;
+
+pub(super) static KERNEL: Kernel = kernel!("conv2d");
+
+/// Pixels, or rows of dw, that a thread's tile takes in `shaders/conv2d.wgsl`.
+const TILE: usize = 8;
+
+/// TensorFlow's two rules for the border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// `ceil(n / stride)` outputs; of an odd number of padding pixels the smaller half comes first.
+    Same,
+    /// Only windows that lie wholly inside.
+    Valid,
+}
+
+/// Output extent and the padding before the first pixel, along one axis.
+#[track_caller]
+pub(super) fn output(n: usize, kernel: usize, stride: usize, padding: Padding) -> (usize, usize) {
+    match padding {
+        Padding::Same => {
+            let out = n.div_ceil(stride);
+            (out, ((out - 1) * stride + kernel).saturating_sub(n) / 2)
+        }
+        Padding::Valid => {
+            assert!(
+                kernel <= n,
+                "a window of {kernel} does not fit into {n} pixels"
+            );
+            ((n - kernel) / stride + 1, 0)
+        }
+    }
+}
+
+/// What the kernel has to know of one convolution, forward or transposed.
+#[derive(Clone, Copy)]
+struct Geometry {
+    batch: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+    kernel: [usize; 2],
+    padding: [usize; 2],
+    stride: usize,
+    dilation: usize,
+    /// Channels of the tensor that the windows slide over.
+    channels: usize,
+    /// Columns of the weights: channels of the result.
+    columns: usize,
+}
+
+impl Geometry {
+    fn constants(&self) -> [Constant; 15] {
+        let signed = |n: usize| i32::try_from(n).expect("an extent must fit i32").into();
+        let width = width(&[self.columns]);
+        [
+            columns_type(width),
+            ("PIXELS", self.pixels().into()),
+            ("IN_H", signed(self.input[0])),
+            ("IN_W", signed(self.input[1])),
+            ("CHANNELS", self.channels.into()),
+            ("OUT_H", self.output[0].into()),
+            ("OUT_W", self.output[1].into()),
+            ("GROUPS", (self.columns / width).into()),
+            ("COLUMNS", self.columns.into()),
+            ("KERNEL_H", signed(self.kernel[0])),
+            ("KERNEL_W", signed(self.kernel[1])),
+            ("STRIDE", signed(self.stride)),
+            ("DILATION", signed(self.dilation)),
+            ("PAD_TOP", signed(self.padding[0])),
+            ("PAD_LEFT", signed(self.padding[1])),
+        ]
+    }
+
+    fn pixels(&self) -> usize {
+        self.batch * self.output[0] * self.output[1]
+    }
+
+    /// Threads along the columns: each takes two groups.
+    fn column_threads(&self) -> usize {
+        (self.columns / width(&[self.columns])).div_ceil(2)
+    }
+
+    /// The convolution that takes dy to dx.
+    fn transposed(&self) -> Geometry {
+        let padding = |axis: usize| self.kernel[axis] - 1 - self.padding[axis];
+        Geometry {
+            input: self.output,
+            output: self.input,
+            padding: [padding(0), padding(1)],
+            stride: self.dilation,
+            dilation: self.stride,
+            channels: self.columns,
+            columns: self.channels,
+            ..*self
+        }
+    }
+}
+
+impl<'t> Tensor<'t> {
+    /// Its shape as `[batch, height, width, channels]`.
+    #[track_caller]
+    pub(super) fn image_shape(self, op: &str) -> [usize; 4] {
+        let shape = self.shape();
+        shape.as_slice().try_into().unwrap_or_else(|_| {
+            panic!("{op}: the input must be [batch, height, width, channels], not {shape:?}")
+        })
+    }
+
+    /// `conv(x, w) + b` for `x` `[batch, height, width, channels]`, `w` `[kernel height, kernel
+    /// width, channels, out]` and `b` `[out]`: `[batch, out height, out width, out]`.
+    ///
+    /// # Panics
+    /// When the shapes do not fit together or the window does not fit into the image.
+    #[track_caller]
+    pub fn conv2d(
+        self,
+        w: Tensor<'t>,
+        b: Tensor<'t>,
+        stride: usize,
+        padding: Padding,
+    ) -> Tensor<'t> {
+        let [batch, in_h, in_w, channels] = self.image_shape("conv2d");
+        let [kernel_h, kernel_w, w_channels, columns] = w.image_shape("conv2d weights");
+        assert_eq!(
+            w_channels, channels,
+            "conv2d: weights {w} do not fit the input {self}"
+        );
+        assert_eq!(
+            b.shape(),
+            [columns],
+            "conv2d: bias {b} does not fit the weights {w}"
+        );
+        let (out_h, top) = output(in_h, kernel_h, stride, padding);
+        let (out_w, left) = output(in_w, kernel_w, stride, padding);
+        let geometry = Geometry {
+            batch,
+            input: [in_h, in_w],
+            output: [out_h, out_w],
+            kernel: [kernel_h, kernel_w],
+            padding: [top, left],
+            stride,
+            dilation: 1,
+            channels,
+            columns,
+        };
+        let y = self.tape().temporary(&[batch, out_h, out_w, columns]);
+        self.tape().dispatch(
+            &KERNEL,
+            "forward",
+            &geometry.constants(),
+            &[("x", self), ("w", w), ("bias", b), ("y", y)],
+            [
+                geometry.column_threads(),
+                geometry.pixels().div_ceil(TILE),
+                1,
+            ],
+        );
+        y.made_from(&[self, w, b], move |inputs, _, dy| {
+            backward_x(geometry, inputs[0], inputs[1], dy);
+            backward_w(geometry, inputs[0], inputs[1], dy);
+            if inputs[2].is_tracked() {
+                inputs[2].accumulate(dy.sum_rows(3));
+            }
+        })
+    }
+}
+
+fn backward_x<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'t>) {
+    if !x.is_tracked() {
+        return;
+    }
+    let tape = x.tape();
+    let [h, k, channels, columns] = w.image_shape("conv2d weights");
+    let flipped = tape.temporary(&[h, k, columns, channels]);
+    let tensors = [("w_made", w), ("flipped", flipped)];
+    tape.dispatch(
+        &KERNEL,
+        "flip",
+        &geometry.constants(),
+        &tensors,
+        [w.len(), 1, 1],
+    );
+    let dx = x.like();
+    let transposed = geometry.transposed();
+    tape.dispatch(
+        &KERNEL,
+        "backward_x",
+        &transposed.constants(),
+        &[("x", dy), ("w", flipped), ("y", dx)],
+        [
+            transposed.column_threads(),
+            transposed.pixels().div_ceil(TILE),
+            1,
+        ],
+    );
+    x.accumulate(dx);
+}
+
+fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'t>) {
+    if !w.is_tracked() {
+        return;
+    }
+    // Enough splits to fill a GPU, each long enough to be worth its partial sum.
+    let split = geometry.pixels().div_ceil(128).max(64);
+    let splits = geometry.pixels().div_ceil(split);
+    let shape = [&[splits][..], &w.shape()].concat();
+    let partial = x
+        .tape()
+        .temporary(if splits == 1 { &shape[1..] } else { &shape });
+    let rows = w.len() / geometry.columns;
+    let mut constants = geometry.constants().to_vec();
+    constants.push(("SPLIT", split.into()));
+    x.tape().dispatch(
+        &KERNEL,
+        "backward_w",
+        &constants,
+        &[("x", x), ("dy", dy), ("dw", partial)],
+        [geometry.column_threads(), rows.div_ceil(TILE), splits],
+    );
+    w.accumulate(if splits == 1 {
+        partial
+    } else {
+        partial.sum_rows(1)
+    });
+}

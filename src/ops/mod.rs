@@ -1,0 +1,97 @@
+//! The operations: for each a shape rule, its forward passes and its backward rule, side by side
+//! with nothing else in the crate knowing its shader.
+//!
+//! To add one: `shaders/<op>.wgsl`, `src/ops/<op>.rs`, `tests/ops/<op>.rs`, and their `mod` lines.
+
+mod adam;
+mod add;
+mod batch;
+mod concat;
+mod conv2d;
+mod dense;
+mod dropout;
+mod fill;
+mod max_pool;
+mod relu;
+mod softmax;
+mod sum_rows;
+
+pub use adam::{Adam, adam};
+pub use batch::{batch_images, batch_labels};
+pub use concat::concat;
+pub use conv2d::Padding;
+
+use crate::kernel::{Constant, Kernel, Value};
+use crate::recording::Rows;
+use crate::tape::Tensor;
+
+/// Every WGSL file of the crate, for tests and tools that read them all.
+pub static KERNELS: [&Kernel; 12] = [
+    &adam::KERNEL,
+    &add::KERNEL,
+    &batch::KERNEL,
+    &concat::KERNEL,
+    &conv2d::KERNEL,
+    &dense::KERNEL,
+    &dropout::KERNEL,
+    &fill::KERNEL,
+    &max_pool::KERNEL,
+    &relu::KERNEL,
+    &softmax::KERNEL,
+    &sum_rows::KERNEL,
+];
+
+/// How many columns a thread's load takes: 4 when every row begins at a multiple of 4, else 1.
+fn width(columns: &[usize]) -> usize {
+    if columns.iter().all(|n| n % 4 == 0) {
+        4
+    } else {
+        1
+    }
+}
+
+/// The constant that says so: `alias Columns`.
+fn columns_type(width: usize) -> Constant {
+    (
+        "Columns",
+        Value::Type(if width == 4 { "vec4<f32>" } else { "f32" }),
+    )
+}
+
+/// Records an elementwise pass over tensors of one shape: threads of four elements, cut by rows
+/// where a plan needs it. `whole` are further tensors that every thread may read.
+#[track_caller]
+fn elementwise(
+    kernel: &'static Kernel,
+    entry: &'static str,
+    constants: &[Constant],
+    tensors: &[(&'static str, Tensor)],
+    whole: &[(&'static str, Tensor)],
+) {
+    let shape = tensors[0].1.shape();
+    for (name, tensor) in tensors {
+        assert_eq!(
+            tensor.shape(),
+            shape,
+            "{}: {name} has another shape",
+            kernel.name
+        );
+    }
+    let items = tensors[0].1.len() / shape[0];
+    let mut constants = constants.to_vec();
+    constants.push(("ROW", items.into()));
+    let along = tensors.iter().map(|(name, _)| *name).collect();
+    let rows = Rows {
+        first: 0,
+        count: shape[0],
+        items,
+        per_thread: 4,
+        axis: 0,
+        along,
+    };
+    let all = [tensors, whole].concat();
+    tensors[0]
+        .1
+        .tape()
+        .dispatch_rows(kernel, entry, &constants, &all, [1, 1, 1], rows);
+}

@@ -1,0 +1,204 @@
+//! What will run, as plain data: passes over named tensors. Printable, comparable, without a GPU.
+
+use std::fmt;
+
+use crate::kernel::{Constant, Kernel, Value};
+
+/// A tensor's number on its tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub u32);
+
+/// What a tensor is for, which decides who writes it and whether it outlives a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Written by the host.
+    Input,
+    /// A trained variable, found by name.
+    Parameter,
+    /// An optimizer's memory, zero at the start.
+    State,
+    /// Made anew by the passes of each run.
+    Temporary,
+}
+
+/// A tensor of 4-byte elements (f32, or u32 where the kernel says so), row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorInfo {
+    /// Unique for parameters and states; for temporaries the place that made it.
+    pub name: String,
+    /// Extents, outermost first; never empty, no zero.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// Rows (of the outermost extent) in each of the buffers that hold it; one entry when whole.
+    pub shards: Vec<usize>,
+}
+
+impl TensorInfo {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Never: a tensor has at least one element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of each shard's buffer, padded to 16 so that a kernel may see it as `vec4`s.
+    pub fn shard_bytes(&self, shard: usize) -> u64 {
+        let row = self.len() / self.shape[0];
+        ((self.shards[shard] * row * 4).next_multiple_of(16)) as u64
+    }
+
+    /// Bytes of all shards.
+    pub fn bytes(&self) -> u64 {
+        (0..self.shards.len())
+            .map(|shard| self.shard_bytes(shard))
+            .sum()
+    }
+}
+
+/// A kernel's variable and the tensor (and the shard of it) that it stands for in a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The variable's name in the WGSL file.
+    pub name: &'static str,
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Which of its shards.
+    pub shard: usize,
+}
+
+/// How a pass walks along the rows of the tensors named in `along`, so that a plan may cut it:
+/// these tensors are indexed from the first row of the cut (`FIRST_ROW`, `ROWS` in the kernel),
+/// every other tensor of the pass as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// First row of this pass.
+    pub first: usize,
+    /// Rows of this pass.
+    pub count: usize,
+    /// Work items in a row.
+    pub items: usize,
+    /// Work items a thread takes.
+    pub per_thread: usize,
+    /// The axis of `threads` that walks along the rows.
+    pub axis: usize,
+    /// Names of the kernel's variables that follow the rows.
+    pub along: Vec<&'static str>,
+}
+
+impl Rows {
+    /// Threads needed along the axis.
+    pub fn threads(&self) -> u32 {
+        let threads = (self.count * self.items).div_ceil(self.per_thread);
+        u32::try_from(threads).expect("thread count must fit u32")
+    }
+
+    /// The smallest number of rows at whose multiples the pass may be cut without a thread
+    /// straddling the cut.
+    pub fn grain(&self) -> usize {
+        self.per_thread / gcd(self.per_thread, self.items)
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// One dispatch.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// Where in the model, as `inception2/5x5`.
+    pub place: String,
+    /// The WGSL file.
+    pub kernel: &'static Kernel,
+    /// The entry point in it.
+    pub entry: &'static str,
+    /// Values for the file's constants.
+    pub constants: Vec<Constant>,
+    /// Tensors by variable name.
+    pub tensors: Vec<Bound>,
+    /// Threads (not workgroups) along x, y, z.
+    pub threads: [u32; 3],
+    /// Set when the pass can be cut along rows.
+    pub rows: Option<Rows>,
+}
+
+impl Pass {
+    /// The pass as the model knows it: `inception2/5x5 conv2d.backward_w`.
+    pub fn label(&self) -> String {
+        format!("{} {}.{}", self.place, self.kernel.name, self.entry)
+            .trim_start()
+            .to_string()
+    }
+
+    /// All constants: the op's own and those that follow from the rows.
+    pub fn all_constants(&self) -> Vec<Constant> {
+        let mut constants = self.constants.clone();
+        if let Some(rows) = &self.rows {
+            constants.push(("FIRST_ROW", Value::from(rows.first)));
+            constants.push(("ROWS", Value::from(rows.count)));
+        }
+        constants
+    }
+}
+
+impl PartialEq for Pass {
+    fn eq(&self, other: &Self) -> bool {
+        self.label() == other.label()
+            && self.all_constants() == other.all_constants()
+            && self.tensors == other.tensors
+            && self.threads == other.threads
+    }
+}
+
+/// A list of passes and the tensors they speak of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recording {
+    /// In order of execution.
+    pub passes: Vec<Pass>,
+    /// All tensors of the tape, by [`TensorId`]; a recording need not use each of them.
+    pub tensors: Vec<TensorInfo>,
+}
+
+impl Recording {
+    /// The facts of one tensor.
+    ///
+    /// # Panics
+    /// When the id is another tape's.
+    pub fn tensor(&self, id: TensorId) -> &TensorInfo {
+        &self.tensors[id.0 as usize]
+    }
+
+    /// The tensors that the passes use, each once, in order of their ids.
+    pub fn used(&self) -> Vec<TensorId> {
+        let mut ids: Vec<_> = self
+            .passes
+            .iter()
+            .flat_map(|pass| pass.tensors.iter().map(|b| b.tensor))
+            .collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}
+
+impl fmt::Display for Recording {
+    /// One line a pass, for tests and for reading.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pass in &self.passes {
+            write!(f, "{:44} threads {:?}", pass.label(), pass.threads)?;
+            for bound in &pass.tensors {
+                let info = self.tensor(bound.tensor);
+                write!(f, " {}={}{:?}", bound.name, info.name, info.shape)?;
+                if info.shards.len() > 1 {
+                    write!(f, "#{}", bound.shard)?;
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
