@@ -1,1 +1,243 @@
-//! (to come)
+//! What a training run is made of: the network's sizes, the data, the schedule.
+//!
+//! A [`Config`] is put together from a [`Preset`], an optional TOML file and command-line flags
+//! ([`TrainArgs`]), each winning over the one before. It is stored whole in every checkpoint.
+
+mod args;
+mod error;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+pub use args::TrainArgs;
+pub use error::ConfigError;
+
+/// The largest accepted channel count, layer width, batch or row count. It is far beyond what any
+/// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// The largest whole number that a TOML file can hold.
+const MAX_COUNT: u64 = i64::MAX as u64;
+
+/// Everything that decides the outcome of a training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// CSV file (plain or gzipped) of the training rows; relative to the working directory.
+    pub train: PathBuf,
+    /// CSV file (plain or gzipped) of the test rows; relative to the working directory.
+    pub test: PathBuf,
+    /// How many rows at the end of the training file are kept back for validation.
+    pub val_rows: usize,
+    /// Feature maps per tower of each Inception module; its length is the number of modules.
+    pub maps: Vec<usize>,
+    /// The kind of Inception module.
+    pub module: Module,
+    /// Channels of the 1x1 convolutions in front of the 3x3 and 5x5 ones (reduced modules only).
+    pub reduce1x1: usize,
+    /// Width of the first fully connected layer.
+    pub num_fc1: usize,
+    /// Share of that layer's outputs dropped in training, `0 <= dropout < 1`; 0 switches it off.
+    pub dropout: f32,
+    /// Images per training step.
+    pub batch_size: usize,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+    /// Training steps of the whole run.
+    pub steps: u64,
+    /// Accuracy is measured every so many steps.
+    pub eval_every: u64,
+    /// A row of metrics is written every so many steps.
+    pub log_every: u64,
+    /// Seed of initial weights, dropout masks and shuffling.
+    pub seed: u64,
+    /// What is made of the pixels' bytes.
+    pub scale: Scale,
+    /// How the weights are initialised.
+    pub init: Init,
+    /// In which order the training rows are visited.
+    pub order: Order,
+}
+
+/// The kind of Inception module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Module {
+    /// With 1x1 convolutions that reduce the channels in front of the 3x3 and 5x5 ones.
+    Reduced,
+    /// Without them.
+    Naive,
+}
+
+/// What is made of the pixels' bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// Left as they are, 0 to 255.
+    Raw,
+    /// Divided by 255, hence 0 to 1.
+    Unit,
+}
+
+/// How the weights are initialised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Init {
+    /// As in the tutorial: truncated normal of deviation 0.1, some biases constant 0.1.
+    Tutorial,
+    /// He's: deviation sqrt(2 / inputs of a unit).
+    He,
+}
+
+/// In which order the training rows are visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// In the file's order, over and over, as in the tutorial.
+    Cyclic,
+    /// Shuffled anew for each pass.
+    Shuffle,
+}
+
+/// A named set of values to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// The tutorial's network and schedule (20,000 steps).
+    Tutorial,
+    /// A small network that learns in a minute or so (1,000 steps).
+    Quick,
+}
+
+impl Config {
+    /// The values of a preset. They are valid as they stand.
+    pub fn preset(preset: Preset) -> Config {
+        let tutorial = Config {
+            train: "assets/mnist/mnist_train.csv.gz".into(),
+            test: "assets/mnist/mnist_test.csv.gz".into(),
+            val_rows: 500,
+            maps: vec![32, 64],
+            module: Module::Reduced,
+            reduce1x1: 16,
+            num_fc1: 700,
+            dropout: 0.5,
+            batch_size: 50,
+            learning_rate: 1e-4,
+            steps: 20_000,
+            eval_every: 100,
+            log_every: 100,
+            seed: 1,
+            scale: Scale::Raw,
+            init: Init::Tutorial,
+            order: Order::Cyclic,
+        };
+        match preset {
+            Preset::Tutorial => tutorial,
+            Preset::Quick => Config {
+                maps: vec![8, 16],
+                reduce1x1: 8,
+                num_fc1: 64,
+                learning_rate: 1e-3,
+                steps: 1000,
+                log_every: 10,
+                scale: Scale::Unit,
+                init: Init::He,
+                order: Order::Shuffle,
+                ..tutorial
+            },
+        }
+    }
+
+    /// Checks every value on its own.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] for the first value out of bounds, naming the key and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        for (key, path) in [("train", &self.train), ("test", &self.test)] {
+            // Neither TOML nor JSON could hold such a path, so no checkpoint could be written.
+            if path.to_str().is_none_or(str::is_empty) {
+                return Err(bad(key, format!("{path:?}"), "a path of valid UTF-8"));
+            }
+        }
+        if self.maps.is_empty() {
+            return Err(bad("maps", "empty", "a list of one or more channel counts"));
+        }
+        let maps = self.maps.iter().map(|&n| ("maps", n));
+        let sizes = [
+            ("val_rows", self.val_rows),
+            ("reduce1x1", self.reduce1x1),
+            ("num_fc1", self.num_fc1),
+            ("batch_size", self.batch_size),
+        ];
+        for (key, value) in maps.chain(sizes) {
+            if !(1..=MAX_SIZE).contains(&(value as u64)) {
+                let value = match key {
+                    "maps" => format!("{:?}", self.maps),
+                    _ => value.to_string(),
+                };
+                return Err(bad(key, value, format!("from 1 to {MAX_SIZE}")));
+            }
+        }
+        let counts = [
+            ("steps", self.steps, 1),
+            ("eval_every", self.eval_every, 1),
+            ("log_every", self.log_every, 1),
+            ("seed", self.seed, 0),
+        ];
+        for (key, value, least) in counts {
+            if !(least..=MAX_COUNT).contains(&value) {
+                let allowed = format!("a whole number from {least} to {MAX_COUNT}");
+                return Err(bad(key, value, allowed));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let allowed = "a number from 0 (no dropout) to just below 1";
+            return Err(bad("dropout", self.dropout, allowed));
+        }
+        // The GPU computes in single precision, where it must neither vanish nor overflow.
+        let rate = self.learning_rate as f32;
+        if !(rate > 0.0 && rate.is_finite()) {
+            let allowed = "a finite number above 0 in single precision (1e-45 to 3.4e38)";
+            return Err(bad("learning_rate", self.learning_rate, allowed));
+        }
+        Ok(())
+    }
+
+    /// The configuration as a TOML file that `--config` reads back to an equal one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Encode`] when TOML cannot hold a value; [`Config::validate`] rules that out.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(ConfigError::encode)
+    }
+
+    /// The configuration as one line of JSON, as stored in a checkpoint's metadata.
+    ///
+    /// # Errors
+    /// [`ConfigError::Encode`] when a path is not UTF-8; [`Config::validate`] rules that out.
+    pub fn to_json(&self) -> Result<String, ConfigError> {
+        serde_json::to_string(self).map_err(ConfigError::encode)
+    }
+
+    /// Reads what [`Config::to_json`] wrote, and checks it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Json`] for text that is no configuration, [`ConfigError::Value`] for a value
+    /// out of bounds.
+    pub fn from_json(text: &str) -> Result<Config, ConfigError> {
+        let config: Config = serde_json::from_str(text).map_err(|why| ConfigError::Json { why })?;
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn bad(key: &'static str, value: impl ToString, allowed: impl Into<String>) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: value.to_string(),
+        allowed: allowed.into(),
+        file: None,
+    }
+}

@@ -1,1 +1,209 @@
-//! (to come)
+//! What a run measures: `metrics.csv` while it trains, a confusion table at its end.
+
+mod confusion;
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{CheckpointError, atomic};
+
+pub use confusion::{CLASSES, ClassScore, Confusion, Report};
+
+/// The first line of a metrics file.
+pub const HEADER: &str = "step,loss,val_accuracy,test_accuracy,seconds";
+
+/// A line of a metrics file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    /// Steps done.
+    pub step: u64,
+    /// Mean loss over the step's batch, if measured.
+    pub loss: Option<f32>,
+    /// Share of the validation rows classified rightly (0 to 1), if measured.
+    pub val_accuracy: Option<f64>,
+    /// Share of the test rows classified rightly (0 to 1), if measured.
+    pub test_accuracy: Option<f64>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// What can go wrong with metrics.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The file system refuses.
+    #[error("cannot {action} {}: {why}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// The file cannot be put in place anew.
+    #[error(transparent)]
+    Rewrite(#[from] CheckpointError),
+    /// The file begins with another line than [`HEADER`].
+    #[error("{} is not a metrics file: its first line is not `{HEADER}`; move it away or name another folder", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line that is not a row.
+    #[error("in {}, line {line}: {why}; mend or remove that line", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A digit that is none.
+    #[error("{class} is not a class; classes go from 0 to {}", CLASSES - 1)]
+    Class {
+        /// The number given.
+        class: usize,
+    },
+}
+
+/// A metrics file that rows are added to.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Starts a file with nothing but the header, in place of any older one.
+    ///
+    /// # Errors
+    /// [`MetricsError`] when it cannot be written.
+    pub fn create(path: &Path) -> Result<MetricsFile, MetricsError> {
+        MetricsFile::start(path, &format!("{HEADER}\n"))
+    }
+
+    /// Goes on with a file from the state that it had at a checkpoint: later rows are dropped, and
+    /// so is a last line without its newline. A file that is missing or empty is started anew.
+    ///
+    /// # Errors
+    /// [`MetricsError`] when it cannot be read or written, or holds something else.
+    pub fn resume(path: &Path, step: u64) -> Result<MetricsFile, MetricsError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(why) => return Err(io("read", path, why)),
+        };
+        let mut kept = format!("{HEADER}\n");
+        for (line, row) in rows(path, &text)? {
+            if row.step <= step {
+                kept += line;
+                kept.push('\n');
+            }
+        }
+        MetricsFile::start(path, &kept)
+    }
+
+    fn start(path: &Path, text: &str) -> Result<MetricsFile, MetricsError> {
+        atomic::write_file(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path);
+        let file = file.map_err(|why| io("open", path, why))?;
+        let path = path.to_path_buf();
+        Ok(MetricsFile { path, file })
+    }
+
+    /// Adds a row. It is handed to the system at once, so another program sees it.
+    ///
+    /// # Errors
+    /// [`MetricsError::Io`].
+    pub fn append(&mut self, row: &Row) -> Result<(), MetricsError> {
+        let line = format!(
+            "{},{},{},{},{:.3}\n",
+            row.step,
+            field(row.loss),
+            field(row.val_accuracy),
+            field(row.test_accuracy),
+            row.seconds
+        );
+        // One write of the whole line, so that an interruption tears none but the last.
+        let written = self.file.write_all(line.as_bytes());
+        let flushed = written.and_then(|()| self.file.flush());
+        flushed.map_err(|why| io("write", &self.path, why))
+    }
+
+    /// Waits until all rows are on the disk. To be called before a checkpoint is saved: otherwise a
+    /// power failure might keep the checkpoint and lose rows before it.
+    ///
+    /// # Errors
+    /// [`MetricsError::Io`].
+    pub fn sync(&self) -> Result<(), MetricsError> {
+        let synced = self.file.sync_all();
+        synced.map_err(|why| io("sync", &self.path, why))
+    }
+}
+
+/// The rows of a metrics file. A last line without its newline is taken for half-written, and left out.
+///
+/// # Errors
+/// [`MetricsError`] when it cannot be read, or holds something else.
+pub fn read(path: &Path) -> Result<Vec<Row>, MetricsError> {
+    let text = std::fs::read_to_string(path).map_err(|why| io("read", path, why))?;
+    let rows = rows(path, &text)?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The whole lines below the header, as they stand and as rows.
+fn rows<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Row)>, MetricsError> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut lines = whole.lines().enumerate();
+    match lines.next() {
+        Some((_, HEADER)) => {}
+        // Interrupted when it was made.
+        None if HEADER.starts_with(text) => {}
+        _ => return Err(MetricsError::Header { path: path.into() }),
+    }
+    let row = |(index, line)| match parse(line) {
+        Ok(row) => Ok((line, row)),
+        Err(why) => Err(MetricsError::Row {
+            path: path.into(),
+            line: index + 1,
+            why,
+        }),
+    };
+    lines.map(row).collect()
+}
+
+fn parse(line: &str) -> Result<Row, String> {
+    let fields: Vec<&str> = line.split(',').collect();
+    let [step, loss, val, test, seconds] = fields[..] else {
+        return Err(format!("5 fields are needed and {} found", fields.len()));
+    };
+    Ok(Row {
+        step: needed("step", step)?,
+        loss: optional("loss", loss)?,
+        val_accuracy: optional("val_accuracy", val)?,
+        test_accuracy: optional("test_accuracy", test)?,
+        seconds: needed("seconds", seconds)?,
+    })
+}
+
+fn needed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    let wrong = |_| format!("{name} is {text:?}, which is not a number of its kind");
+    text.parse().map_err(wrong)
+}
+
+fn optional<T: std::str::FromStr>(name: &str, text: &str) -> Result<Option<T>, String> {
+    let some = (!text.is_empty()).then(|| needed(name, text));
+    some.transpose()
+}
+
+/// Rust prints the fewest digits that read back to the very same number.
+fn field(value: Option<impl ToString>) -> String {
+    value.map(|v| v.to_string()).unwrap_or_default()
+}
+
+fn io(action: &'static str, path: &Path, why: std::io::Error) -> MetricsError {
+    let path = path.into();
+    MetricsError::Io { action, path, why }
+}

@@ -1,0 +1,156 @@
+//! What can go wrong with checkpoint and weight files.
+
+use std::path::{Path, PathBuf};
+
+use super::{MODEL_FILE, OPTIMIZER_FILE};
+use crate::config::ConfigError;
+
+/// What can go wrong with checkpoint and weight files.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file system refuses.
+    #[error("cannot {action} {}: {why}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// The file is shorter or longer than its header says.
+    #[error(
+        "{} has {actual} bytes where its header promises {expected}: it is {}; copy or download it again",
+        path.display(), if actual < expected { "cut short" } else { "followed by something else" }
+    )]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it has.
+        actual: u64,
+        /// Bytes that it should have.
+        expected: u64,
+    },
+    /// The file does not begin with a safetensors header.
+    #[error("{} is not a safetensors file, or its header is damaged: {why}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the header.
+        why: String,
+    },
+    /// The file was written by a later version of this program.
+    #[error(
+        "{} is of format version {version:?}, and this program reads version 1; use a newer program",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that it states.
+        version: String,
+    },
+    /// The metadata of one of our own files lacks something, or holds nonsense.
+    #[error("{}: the metadata entry `{key}` {why}; the file is damaged, use another checkpoint", path.display())]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// The entry.
+        key: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Training cannot go on from weights alone.
+    #[error(
+        "{} was not saved by this program, so training cannot be resumed from it; start anew with it as initial weights",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Saving was interrupted between the two files.
+    #[error(
+        "the checkpoint in {} is torn: {MODEL_FILE} is of {model} and {OPTIMIZER_FILE} of {optimizer}; \
+         if {MODEL_FILE}.tmp is there, rename it to {MODEL_FILE}, else use another checkpoint",
+        dir.display()
+    )]
+    Torn {
+        /// The checkpoint's folder.
+        dir: PathBuf,
+        /// What the weights are of.
+        model: String,
+        /// What Adam's moments are of.
+        optimizer: String,
+    },
+    /// The file's tensors are not by name those of the model.
+    #[error("{} does not fit this model: {why}", path.display())]
+    Names {
+        /// The file.
+        path: PathBuf,
+        /// Which tensors are missing, which are too many, and what might be meant.
+        why: String,
+    },
+    /// A tensor with other dimensions than the model's.
+    #[error(
+        "{}: tensor {name} has shape {actual:?}, and this model needs {expected:?}; \
+         use the sizes (maps, reduce1x1, num_fc1, module) that the file was made with",
+        path.display()
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its shape in the file.
+        actual: Vec<usize>,
+        /// The model's.
+        expected: Vec<usize>,
+    },
+    /// A tensor of other numbers than f32.
+    #[error("{}: tensor {name} is of type {dtype}, and only F32 can be used; convert it first", path.display())]
+    Dtype {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        dtype: String,
+    },
+    /// A tensor with an infinite number or NaN, or a negative second moment.
+    #[error(
+        "{}: tensor {name} holds {value} at flat index {index}; {}", path.display(),
+        if value.is_finite() { "second moments must not be negative, the file is damaged" }
+        else { "only finite numbers can be used, the training that made it had diverged" }
+    )]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Where in the tensor, counted row-major from 0.
+        index: usize,
+        /// The number.
+        value: f32,
+    },
+    /// A tensor cannot be saved.
+    #[error("cannot save tensor {name} to {}: {why}", path.display())]
+    Source {
+        /// The file that was being written.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The configuration cannot be saved.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl CheckpointError {
+    pub(crate) fn io(action: &'static str, path: &Path, why: std::io::Error) -> CheckpointError {
+        let path = path.into();
+        CheckpointError::Io { action, path, why }
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading weights and checking them against what a model needs.
+
+use std::path::{Path, PathBuf};
+
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::{CheckpointError, FORMAT, MODEL_FILE, VERSION};
+use crate::config::Config;
+
+/// A safetensors file in memory, its header checked.
+#[derive(Debug)]
+pub struct WeightFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Where the numbers begin in `bytes`.
+    start: usize,
+    header: Metadata,
+    origin: Option<(u64, Config)>,
+}
+
+/// A checked tensor of a [`WeightFile`].
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The dimensions.
+    pub shape: &'a [usize],
+    /// The elements, row-major, as little-endian f32; not necessarily aligned.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Tensor<'a> {
+    /// The elements, row-major.
+    pub fn values(&self) -> impl Iterator<Item = f32> + use<'a> {
+        values(self.bytes)
+    }
+}
+
+impl WeightFile {
+    /// Reads a safetensors file, or `model.safetensors` in the folder `path`, whole into memory.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the file cannot be read, is cut short, is no safetensors file, or is
+    /// one of ours with damaged metadata or of a later version.
+    pub fn open(path: &Path) -> Result<WeightFile, CheckpointError> {
+        let path = match path.is_dir() {
+            true => path.join(MODEL_FILE),
+            false => path.to_path_buf(),
+        };
+        let bytes = std::fs::read(&path).map_err(|why| CheckpointError::io("read", &path, why))?;
+        let (start, header) = parse_header(&path, &bytes)?;
+        let origin = parse_origin(&path, &header)?;
+        Ok(WeightFile {
+            path,
+            bytes,
+            start,
+            header,
+            origin,
+        })
+    }
+
+    /// The file that was read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration it was saved with; none when another program made the file.
+    pub fn config(&self) -> Option<&Config> {
+        self.origin.as_ref().map(|(_, config)| config)
+    }
+
+    /// Training steps done when it was saved; none when another program made the file.
+    pub fn step(&self) -> Option<u64> {
+        self.origin.as_ref().map(|(step, _)| *step)
+    }
+
+    /// The tensors' names, in the order in which their numbers lie in the file.
+    pub fn names(&self) -> Vec<String> {
+        self.header.offset_keys()
+    }
+
+    /// The tensors of these names and shapes, in this order. The file must hold them and no others,
+    /// all of finite f32 numbers.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] with the tensor and what is wrong with it.
+    pub fn tensors_matching<'a>(
+        &'a self,
+        expected: &'a [(String, Vec<usize>)],
+    ) -> Result<Vec<Tensor<'a>>, CheckpointError> {
+        self.check_names(expected)?;
+        let tensor = |(name, shape): &'a (String, Vec<usize>)| self.tensor(name, shape);
+        expected.iter().map(tensor).collect()
+    }
+
+    /// The tensor of this name and shape.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when it is missing, misshapen, not f32, or holds bad numbers.
+    pub fn tensor<'a>(
+        &'a self,
+        name: &'a str,
+        shape: &'a [usize],
+    ) -> Result<Tensor<'a>, CheckpointError> {
+        let path = self.path.clone();
+        let Some(info) = self.header.info(name) else {
+            let why = format!("it lacks the tensor {name}");
+            return Err(CheckpointError::Names { path, why });
+        };
+        let name_of = || name.to_string();
+        if info.dtype != Dtype::F32 {
+            return Err(CheckpointError::Dtype {
+                path,
+                name: name_of(),
+                dtype: info.dtype.to_string(),
+            });
+        }
+        if info.shape != shape {
+            return Err(CheckpointError::Shape {
+                path,
+                name: name_of(),
+                actual: info.shape.clone(),
+                expected: shape.to_vec(),
+            });
+        }
+        // In bounds: the header's offsets were checked against the file's length on opening.
+        let (from, to) = info.data_offsets;
+        let bytes = &self.bytes[self.start + from..self.start + to];
+        if let Some(index) = bad_value(name, bytes) {
+            return Err(CheckpointError::Value {
+                path,
+                name: name_of(),
+                index,
+                value: values(bytes).nth(index).unwrap_or(f32::NAN),
+            });
+        }
+        Ok(Tensor { name, shape, bytes })
+    }
+
+    fn check_names(&self, expected: &[(String, Vec<usize>)]) -> Result<(), CheckpointError> {
+        let expected: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+        let found = self.names();
+        let has = |name: &str| self.header.info(name).is_some();
+        let missing: Vec<&str> = expected.iter().copied().filter(|name| !has(name)).collect();
+        let wanted: std::collections::HashSet<&str> = expected.into_iter().collect();
+        let extra = found.iter().map(String::as_str);
+        let extra: Vec<&str> = extra.filter(|name| !wanted.contains(name)).collect();
+        match super::names::complaint(&missing, &extra) {
+            Some(why) => Err(CheckpointError::Names {
+                path: self.path.clone(),
+                why,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Little-endian f32 numbers, wherever they lie.
+pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + use<'_> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers.iter().map(|&four| f32::from_le_bytes(four))
+}
+
+/// Where the first number stands that no training goes on from: one that is not finite or, in
+/// Adam's second moments, a negative one, whose root would be NaN.
+pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<usize> {
+    let squares = name.starts_with("v/");
+    values(bytes).position(|x| !x.is_finite() || (squares && x < 0.0))
+}
+
+/// The header, and where the numbers begin. Here rather than by `SafeTensors::deserialize`, whose
+/// sum of the lengths overflows on a hostile header, and which does not tell a file cut short.
+fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), CheckpointError> {
+    let damaged = |why: String| CheckpointError::Header {
+        path: path.into(),
+        why,
+    };
+    let wrong_length = |expected: u64| CheckpointError::Length {
+        path: path.into(),
+        actual: bytes.len() as u64,
+        expected,
+    };
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(damaged(format!("it has just {} bytes", bytes.len())));
+    };
+    let length = u64::from_le_bytes(*length);
+    // A file that does not even open a JSON object is of another kind, whatever length it states.
+    if rest.first().is_some_and(|&byte| byte != b'{') {
+        return Err(damaged("no JSON object follows its first 8 bytes".into()));
+    }
+    let header = usize::try_from(length).ok().and_then(|n| rest.get(..n));
+    let Some(header) = header else {
+        return Err(wrong_length(length.saturating_add(8)));
+    };
+    let start = 8 + header.len();
+    let text = str::from_utf8(header).map_err(|why| damaged(why.to_string()))?;
+    let header: Metadata = serde_json::from_str(text).map_err(|why| damaged(why.to_string()))?;
+    let end = (header.data_len() as u64).saturating_add(start as u64);
+    if end != bytes.len() as u64 {
+        return Err(wrong_length(end));
+    }
+    Ok((start, header))
+}
+
+/// Step and configuration of a file of ours. Other programs' metadata may well have entries of the
+/// same names, so those count only beside our format.
+fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<(u64, Config)>, CheckpointError> {
+    let get = |key| header.metadata().as_ref()?.get(key).map(String::as_str);
+    if get("format") != Some(FORMAT) {
+        return Ok(None);
+    }
+    let bad = |key, why: String| CheckpointError::Metadata {
+        path: path.into(),
+        key,
+        why,
+    };
+    let need = |key| get(key).ok_or_else(|| bad(key, "is missing".into()));
+    let version = need("version")?;
+    if version != VERSION {
+        return Err(CheckpointError::Version {
+            path: path.into(),
+            version: version.into(),
+        });
+    }
+    let step = need("step")?;
+    let step = step
+        .parse()
+        .map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
+    let config = Config::from_json(need("config")?)
+        .map_err(|why| bad("config", format!("does not hold: {why}")))?;
+    Ok(Some((step, config)))
+}

@@ -1,0 +1,155 @@
+//! The flags and the TOML file that change a preset.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use super::{Config, ConfigError, Init, Module, Order, Preset, Scale};
+
+/// Any subset of a [`Config`]: the flags of `train`, and equally the keys of a `--config` file.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainArgs {
+    /// Start from these values: the tutorial's or a small, quick network's [default: tutorial]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<Preset>,
+    /// Take values from this TOML file (keys as the flags, with underscores); flags win over it
+    #[arg(long, value_name = "FILE.toml")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Training rows, CSV or CSV.gz [tutorial: assets/mnist/mnist_train.csv.gz]
+    #[arg(long, value_name = "FILE")]
+    pub train: Option<PathBuf>,
+    /// Test rows, CSV or CSV.gz [tutorial: assets/mnist/mnist_test.csv.gz]
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+    /// Rows at the end of the training file kept back for validation [tutorial: 500]
+    #[arg(long, value_name = "N")]
+    pub val_rows: Option<usize>,
+    /// Feature maps per tower of each module, one number per module [tutorial: 32,64]
+    #[arg(long, value_name = "N,N..", value_delimiter = ',')]
+    pub maps: Option<Vec<usize>>,
+    /// Kind of Inception module [tutorial: reduced]
+    #[arg(long)]
+    pub module: Option<Module>,
+    /// Channels of the reducing 1x1 convolutions [tutorial: 16]
+    #[arg(long, value_name = "N")]
+    pub reduce1x1: Option<usize>,
+    /// Width of the first fully connected layer [tutorial: 700]
+    #[arg(long, value_name = "N")]
+    pub num_fc1: Option<usize>,
+    /// Share of that layer's outputs dropped in training, 0 for none [tutorial: 0.5]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub dropout: Option<f32>,
+    /// Images per step [tutorial: 50]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Adam's learning rate [tutorial: 1e-4]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
+    /// Training steps of the whole run [tutorial: 20000]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Measure accuracy every N steps [tutorial: 100]
+    #[arg(long, value_name = "N")]
+    pub eval_every: Option<u64>,
+    /// Write a row of metrics every N steps [tutorial: 100]
+    #[arg(long, value_name = "N")]
+    pub log_every: Option<u64>,
+    /// Seed of initial weights, dropout and shuffling [tutorial: 1]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Pixels as 0..255 (raw) or 0..1 (unit) [tutorial: raw]
+    #[arg(long)]
+    pub scale: Option<Scale>,
+    /// Initial weights [tutorial: tutorial]
+    #[arg(long)]
+    pub init: Option<Init>,
+    /// Order of the training rows [tutorial: cyclic]
+    #[arg(long)]
+    pub order: Option<Order>,
+}
+
+impl TrainArgs {
+    /// The configuration meant by these flags: they win over the `--config` file, the file over the
+    /// preset. `--preset` in turn wins over a preset named in the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the file cannot be read or understood, or a value is out of bounds.
+    pub fn resolve(&self) -> Result<Config, ConfigError> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => TrainArgs::default(),
+        };
+        let preset = self.preset.or(file.preset).unwrap_or(Preset::Tutorial);
+        let config = overlay(&Config::preset(preset), &[&file, self])?;
+        config.validate().map_err(|e| self.name_source(&file, e))?;
+        Ok(config)
+    }
+
+    /// The values given here put over `base`, such as a checkpoint's; the file is not looked at.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a value is out of bounds.
+    pub fn over(&self, base: &Config) -> Result<Config, ConfigError> {
+        let config = overlay(base, &[self])?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Adds the file's name to an error about a value that stands in the file.
+    fn name_source(&self, given: &TrainArgs, mut error: ConfigError) -> ConfigError {
+        if let ConfigError::Value { key, file, .. } = &mut error {
+            let has = |args| table(args).is_ok_and(|t| t.contains_key(*key));
+            if has(given) && !has(self) {
+                *file = self.config.clone();
+            }
+        }
+        error
+    }
+}
+
+/// The keys that are set.
+fn table(args: &TrainArgs) -> Result<Table, ConfigError> {
+    let mut table = Table::try_from(args).map_err(ConfigError::encode)?;
+    table.remove("preset");
+    Ok(table)
+}
+
+/// By way of TOML tables, so that no list of fields has to be kept here.
+fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> {
+    let mut merged = Table::try_from(base).map_err(ConfigError::encode)?;
+    for layer in layers {
+        merged.extend(table(layer)?);
+    }
+    merged.try_into().map_err(ConfigError::encode)
+}
+
+fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Read {
+        path: path.into(),
+        why,
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text.bytes().take(start).filter(|&b| b == b'\n').count() + 1;
+        ConfigError::Toml {
+            path: path.into(),
+            line,
+            key: key_above(&text, line),
+            why: error.message().replace('\n', ", "),
+        }
+    })
+}
+
+/// The key that the line belongs to: its own or, inside a list over several lines, one further up.
+fn key_above(text: &str, line: usize) -> Option<String> {
+    let is_key = |key: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
+        !key.is_empty() && key.chars().all(plain)
+    };
+    let keys = text.lines().take(line).filter_map(|l| l.split_once('='));
+    let key = keys.map(|(key, _)| key.trim()).filter(is_key).last()?;
+    Some(key.to_string())
+}

@@ -1,0 +1,72 @@
+//! What can be wrong with a configuration.
+
+use std::path::PathBuf;
+
+/// What can be wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value out of bounds.
+    #[error("{}{key} is {value}; it must be {allowed}", in_file(file))]
+    Value {
+        /// The configuration's key.
+        key: &'static str,
+        /// The value, as text.
+        value: String,
+        /// What would do.
+        allowed: String,
+        /// The configuration file it came from, if from one.
+        file: Option<PathBuf>,
+    },
+    /// The configuration file cannot be read.
+    #[error("cannot read the configuration file {}: {why}; check the path after --config", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// The configuration file has a syntax error, an unknown key or a value of the wrong type.
+    #[error("in {}, line {line}{}: {why}", path.display(), at_key(key))]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key that the line belongs to, if one could be made out.
+        key: Option<String>,
+        /// What is wrong and what was expected.
+        why: String,
+    },
+    /// A value that TOML or JSON cannot hold.
+    #[error(
+        "the configuration cannot be stored: {why}; whole numbers may go up to {max} and paths must be UTF-8",
+        max = i64::MAX
+    )]
+    Encode {
+        /// The serialiser's reason.
+        why: String,
+    },
+    /// A checkpoint's configuration that is not one.
+    #[error("the stored configuration cannot be read: {why}")]
+    Json {
+        /// The parser's reason, with the key and the column.
+        why: serde_json::Error,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn encode(why: impl ToString) -> ConfigError {
+        let why = why.to_string();
+        ConfigError::Encode { why }
+    }
+}
+
+fn in_file(file: &Option<PathBuf>) -> String {
+    let text = file.as_ref().map(|path| format!("in {}: ", path.display()));
+    text.unwrap_or_default()
+}
+
+fn at_key(key: &Option<String>) -> String {
+    let text = key.as_ref().map(|key| format!(", key {key}"));
+    text.unwrap_or_default()
+}
