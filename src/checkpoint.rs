@@ -68,19 +68,12 @@ pub fn load(dir: &Path) -> Result<Checkpoint, CheckpointError> {
         });
     }
     let config = config.clone();
-    Ok(Checkpoint {
-        model,
-        optimizer,
-        step,
-        config,
-    })
+    Ok(Checkpoint { model, optimizer, step, config })
 }
 
 fn own(file: &WeightFile) -> Result<(u64, &Config), CheckpointError> {
     let both = file.step().zip(file.config());
-    both.ok_or_else(|| CheckpointError::Foreign {
-        path: file.path().into(),
-    })
+    both.ok_or_else(|| CheckpointError::Foreign { path: file.path().into() })
 }
 
 /// Names and shapes of Adam's moments for these weights: every `m/<weight>`, then every

@@ -234,10 +234,5 @@ impl Config {
 }
 
 fn bad(key: &'static str, value: impl ToString, allowed: impl Into<String>) -> ConfigError {
-    ConfigError::Value {
-        key,
-        value: value.to_string(),
-        allowed: allowed.into(),
-        file: None,
-    }
+    ConfigError::Value { key, value: value.to_string(), allowed: allowed.into(), file: None }
 }

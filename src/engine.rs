@@ -39,8 +39,8 @@ pub struct Engine {
     buffers: HashMap<(TensorId, usize), wgpu::Buffer>,
     pipelines: HashMap<(String, &'static str), wgpu::ComputePipeline>,
     modules: HashMap<String, wgpu::ShaderModule>,
-    /// Free buffers for small results, by size.
-    staging: HashMap<u64, Vec<wgpu::Buffer>>,
+    /// Free staging buffers for small results, by size.
+    free: HashMap<u64, Vec<wgpu::Buffer>>,
     /// Submissions not yet waited for.
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     bytes: u64,
@@ -87,7 +87,7 @@ impl Engine {
             buffers: HashMap::new(),
             pipelines: HashMap::new(),
             modules: HashMap::new(),
-            staging: HashMap::new(),
+            free: HashMap::new(),
             in_flight: VecDeque::new(),
             bytes: 0,
         }
@@ -120,11 +120,7 @@ impl Engine {
             }
         }
         self.check()?;
-        let steps: Result<_, _> = recording
-            .passes
-            .iter()
-            .map(|pass| self.prepare(pass))
-            .collect();
+        let steps: Result<_, _> = recording.passes.iter().map(|pass| self.prepare(pass)).collect();
         self.check()?;
         Ok(Program { steps: steps? })
     }
@@ -156,10 +152,7 @@ impl Engine {
         let mut entries = kernel::reflect(&text)
             .unwrap_or_else(|e| panic!("pass `{}`: its WGSL is wrong: {e}", pass.label()));
         let entry = entries.remove(pass.entry).unwrap_or_else(|| {
-            panic!(
-                "shaders/{}.wgsl has no entry point {}",
-                pass.kernel.name, pass.entry
-            )
+            panic!("shaders/{}.wgsl has no entry point {}", pass.kernel.name, pass.entry)
         });
         check_names(pass, &entry);
         let workgroups =
@@ -175,19 +168,12 @@ impl Engine {
                 resource: buffer.as_entire_binding(),
             })
             .collect();
-        let bind_group = self
-            .gpu
-            .device
-            .create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(&pass.label()),
-                layout: &pipeline.get_bind_group_layout(0),
-                entries: &bindings,
-            });
-        Ok(Step {
-            pipeline,
-            bind_group,
-            workgroups,
-        })
+        let bind_group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&pass.label()),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &bindings,
+        });
+        Ok(Step { pipeline, bind_group, workgroups })
     }
 
     fn pipeline(&mut self, pass: &Pass, text: String) -> wgpu::ComputePipeline {
@@ -230,8 +216,7 @@ impl Engine {
                 compute.dispatch_workgroups(x, y, z);
             }
         }
-        self.in_flight
-            .push_back(self.gpu.queue.submit([encoder.finish()]));
+        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
         while self.in_flight.len() > MAX_IN_FLIGHT {
             let oldest = self.in_flight.pop_front();
             self.wait(oldest)?;
@@ -241,14 +226,8 @@ impl Engine {
 
     /// Waits for a submission, or for all.
     fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
-        let poll = wgpu::PollType::Wait {
-            submission_index: submission,
-            timeout: None,
-        };
-        self.gpu
-            .device
-            .poll(poll)
-            .map_err(|e| self.device_error(e.to_string()))?;
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: None };
+        self.gpu.device.poll(poll).map_err(|e| self.device_error(e.to_string()))?;
         Ok(())
     }
 
@@ -263,10 +242,7 @@ impl Engine {
     }
 
     fn device_error(&self, reason: String) -> EngineError {
-        EngineError::Device {
-            adapter: self.gpu.facts.name.clone(),
-            reason,
-        }
+        EngineError::Device { adapter: self.gpu.facts.name.clone(), reason }
     }
 
     /// Turns errors that no call returned into one.
@@ -282,19 +258,12 @@ impl Engine {
     /// # Panics
     /// When `bytes` has not the tensor's size, or no compiled recording uses the tensor.
     pub fn write(&mut self, id: TensorId, info: &TensorInfo, bytes: &[u8]) {
-        assert_eq!(
-            bytes.len(),
-            info.len() * 4,
-            "write: tensor {} has another size",
-            info.name
-        );
+        assert_eq!(bytes.len(), info.len() * 4, "write: tensor {} has another size", info.name);
         let row = bytes.len() / info.shape[0];
         let mut begin = 0;
         for (shard, rows) in info.shards.iter().enumerate() {
             let end = begin + rows * row;
-            self.gpu
-                .queue
-                .write_buffer(&self.buffers[&(id, shard)], 0, &bytes[begin..end]);
+            self.gpu.queue.write_buffer(&self.buffers[&(id, shard)], 0, &bytes[begin..end]);
             if info.shards.len() > 1 {
                 // Hands the staged copy on, lest all shards be held twice.
                 self.gpu.queue.submit([]);
@@ -310,11 +279,12 @@ impl Engine {
     ///
     /// # Panics
     /// When no compiled recording uses the tensor.
-    pub fn read(&mut self, id: TensorId, info: &TensorInfo) -> Result<Vec<u8>, EngineError> {
+    pub fn read(&self, id: TensorId, info: &TensorInfo) -> Result<Vec<u8>, EngineError> {
         let mut bytes = Vec::with_capacity(info.len() * 4);
         let row = info.len() / info.shape[0] * 4;
         for (shard, rows) in info.shards.iter().enumerate() {
-            let pending = self.copy(&self.buffers[&(id, shard)].clone(), (rows * row) as u64)?;
+            let size = (rows * row) as u64;
+            let pending = self.copy(&self.buffers[&(id, shard)], self.staging(size), size);
             let begin = bytes.len();
             bytes.resize(begin + rows * row, 0);
             self.arrive(pending, &mut bytes[begin..])?;
@@ -331,7 +301,12 @@ impl Engine {
     /// # Panics
     /// When no compiled recording uses the tensor.
     pub fn fetch(&mut self, id: TensorId, elements: usize) -> Result<Pending, EngineError> {
-        self.copy(&self.buffers[&(id, 0)].clone(), elements as u64 * 4)
+        let size = elements as u64 * 4;
+        let free = self.free.get_mut(&size).and_then(Vec::pop);
+        let to = free.unwrap_or_else(|| self.staging(size));
+        let pending = self.copy(&self.buffers[&(id, 0)], to, size);
+        self.check()?;
+        Ok(pending)
     }
 
     /// The copied elements; waits for them.
@@ -341,20 +316,20 @@ impl Engine {
     pub fn collect(&mut self, pending: Pending) -> Result<Vec<f32>, EngineError> {
         let mut values = vec![0.0f32; pending.buffer.size() as usize / 4];
         let buffer = self.arrive(pending, bytemuck::cast_slice_mut(&mut values))?;
-        self.staging.entry(buffer.size()).or_default().push(buffer);
+        self.free.entry(buffer.size()).or_default().push(buffer);
         Ok(values)
     }
 
-    fn copy(&mut self, from: &wgpu::Buffer, size: u64) -> Result<Pending, EngineError> {
-        let free = self.staging.get_mut(&size).and_then(Vec::pop);
-        let buffer = free.unwrap_or_else(|| {
-            self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("staging"),
-                size,
-                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-                mapped_at_creation: false,
-            })
-        });
+    fn staging(&self, size: u64) -> wgpu::Buffer {
+        self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn copy(&self, from: &wgpu::Buffer, buffer: wgpu::Buffer, size: u64) -> Pending {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(from, 0, &buffer, 0, size);
         let submission = self.gpu.queue.submit([encoder.finish()]);
@@ -363,14 +338,10 @@ impl Engine {
             // The receiver is gone only when nobody wants the result any more.
             let _ = sender.send(result);
         });
-        Ok(Pending {
-            buffer,
-            done,
-            submission,
-        })
+        Pending { buffer, done, submission }
     }
 
-    fn arrive(&mut self, pending: Pending, to: &mut [u8]) -> Result<wgpu::Buffer, EngineError> {
+    fn arrive(&self, pending: Pending, to: &mut [u8]) -> Result<wgpu::Buffer, EngineError> {
         self.wait(Some(pending.submission))?;
         let mapped = pollster::block_on(pending.done.receive());
         match mapped {
@@ -401,27 +372,14 @@ fn check_names(pass: &Pass, entry: &EntryPoint) {
             bound.name
         );
     }
-    let unbound = entry
-        .slots
-        .keys()
-        .find(|slot| !pass.tensors.iter().any(|b| b.name == **slot));
-    assert!(
-        unbound.is_none(),
-        "pass `{}` does not bind {unbound:?}",
-        pass.label()
-    );
+    let unbound = entry.slots.keys().find(|slot| !pass.tensors.iter().any(|b| b.name == **slot));
+    assert!(unbound.is_none(), "pass `{}` does not bind {unbound:?}", pass.label());
     for (index, bound) in pass.tensors.iter().enumerate() {
         let earlier = &pass.tensors[..index];
-        let twice = earlier
-            .iter()
-            .find(|b| (b.tensor, b.shard) == (bound.tensor, bound.shard));
+        let twice = earlier.iter().find(|b| (b.tensor, b.shard) == (bound.tensor, bound.shard));
         if let Some(twice) = twice {
             let writes = entry.slots[twice.name].writes || entry.slots[bound.name].writes;
-            assert!(
-                !writes,
-                "pass `{}` reads and writes one tensor",
-                pass.label()
-            );
+            assert!(!writes, "pass `{}` reads and writes one tensor", pass.label());
         }
     }
 }

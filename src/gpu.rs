@@ -120,10 +120,7 @@ impl Gpu {
             named && (software || !options.software)
         };
         let Some(adapter) = adapters.iter().enumerate().find(|(i, a)| fits(*i, a)) else {
-            return Err(GpuError::NoMatch {
-                wanted: wanted(options),
-                found: listing(&adapters),
-            });
+            return Err(GpuError::NoMatch { wanted: wanted(options), found: listing(&adapters) });
         };
         Self::request(adapter.1, options.default_limits).await
     }
@@ -167,31 +164,18 @@ impl Gpu {
         }));
         let heard = errors.clone();
         device.set_device_lost_callback(move |reason, message| {
-            note(
-                &heard,
-                format!("the device was lost ({reason:?}): {message}"),
-            );
+            note(&heard, format!("the device was lost ({reason:?}): {message}"));
         });
         // What counts from here on is what was granted.
         let limits = device.limits();
         facts.max_binding = limits.max_storage_buffer_binding_size;
         facts.max_buffer = limits.max_buffer_size;
-        Gpu {
-            device,
-            queue,
-            facts,
-            errors,
-        }
+        Gpu { device, queue, facts, errors }
     }
 
     /// Takes the errors heard so far.
     pub(crate) fn take_errors(&self) -> Vec<String> {
-        std::mem::take(
-            &mut *self
-                .errors
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner()),
-        )
+        std::mem::take(&mut *self.errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
     /// Bytes that one buffer may have and one binding may show.
@@ -202,10 +186,7 @@ impl Gpu {
 
 fn note(errors: &Mutex<Vec<String>>, message: String) {
     log::error!("{message}");
-    errors
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-        .push(message);
+    errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(message);
 }
 
 /// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
@@ -277,20 +258,14 @@ fn facts_of(
         name: info.name.clone(),
         backend: info.backend.to_string(),
         kind: kind.to_string(),
-        driver: format!("{} {}", info.driver, info.driver_info)
-            .trim()
-            .to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         max_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         workgroup_memory: limits.max_compute_workgroup_storage_size,
         workgroup_threads: limits.max_compute_invocations_per_workgroup,
         max_workgroups: limits.max_compute_workgroups_per_dimension,
-        subgroup: if subgroup {
-            [info.subgroup_min_size, info.subgroup_max_size]
-        } else {
-            [0; 2]
-        },
+        subgroup: if subgroup { [info.subgroup_min_size, info.subgroup_max_size] } else { [0; 2] },
         features: known
             .iter()
             .filter(|(feature, _)| features.contains(*feature))
@@ -319,15 +294,7 @@ fn listing(adapters: &[wgpu::Adapter]) -> String {
     }
     let line = |(index, adapter): (usize, &wgpu::Adapter)| {
         let facts = facts(adapter);
-        format!(
-            "  {index}: {} ({}, {})",
-            facts.name, facts.backend, facts.kind
-        )
+        format!("  {index}: {} ({}, {})", facts.name, facts.backend, facts.kind)
     };
-    adapters
-        .iter()
-        .enumerate()
-        .map(line)
-        .collect::<Vec<_>>()
-        .join("\n")
+    adapters.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }

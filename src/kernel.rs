@@ -19,12 +19,7 @@ macro_rules! kernel {
     ($name:literal) => {
         $crate::kernel::Kernel {
             name: $name,
-            source: include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/shaders/",
-                $name,
-                ".wgsl"
-            )),
+            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
         }
     };
 }
@@ -93,9 +88,7 @@ impl Kernel {
         let mut seen = vec![false; constants.len()];
         let mut text = String::with_capacity(self.source.len() + 256);
         for line in self.source.lines() {
-            let filled = constants
-                .iter()
-                .position(|(name, value)| declares(line, name, value));
+            let filled = constants.iter().position(|(name, value)| declares(line, name, value));
             match filled {
                 Some(index) => {
                     let head = line.split('=').next().unwrap_or(line);
@@ -108,10 +101,7 @@ impl Kernel {
         }
         if let Some(missing) = seen.iter().position(|seen| !seen) {
             let (name, value) = constants[missing];
-            panic!(
-                "shaders/{}.wgsl declares no constant {name} of the type of {value}",
-                self.name
-            );
+            panic!("shaders/{}.wgsl declares no constant {name} of the type of {value}", self.name);
         }
         text
     }
@@ -157,31 +147,21 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
     let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
         .validate(&module)
         .map_err(|e| e.emit_to_string(source))?;
-    let entries = module
-        .entry_points
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            let uses = info.get_entry_point(index);
-            let slots = module
-                .global_variables
-                .iter()
-                .filter(|(handle, _)| !uses[*handle].is_empty());
-            let slots = slots.filter_map(|(_, variable)| {
-                let binding = variable.binding.as_ref()?.binding;
-                let writes = match variable.space {
-                    naga::AddressSpace::Storage { access } => {
-                        access.contains(naga::StorageAccess::STORE)
-                    }
-                    _ => false,
-                };
-                Some((variable.name.clone()?, Slot { binding, writes }))
-            });
-            let described = EntryPoint {
-                workgroup_size: entry.workgroup_size,
-                slots: slots.collect(),
+    let entries = module.entry_points.iter().enumerate().map(|(index, entry)| {
+        let uses = info.get_entry_point(index);
+        let slots = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
+        let slots = slots.filter_map(|(_, variable)| {
+            let binding = variable.binding.as_ref()?.binding;
+            let writes = match variable.space {
+                naga::AddressSpace::Storage { access } => {
+                    access.contains(naga::StorageAccess::STORE)
+                }
+                _ => false,
             };
-            (entry.name.clone(), described)
+            Some((variable.name.clone()?, Slot { binding, writes }))
         });
+        let described = EntryPoint { workgroup_size: entry.workgroup_size, slots: slots.collect() };
+        (entry.name.clone(), described)
+    });
     Ok(entries.collect())
 }

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod gpu;
 pub mod kernel;
 pub mod metrics;
+pub mod model;
 pub mod ops;
 pub mod plan;
 pub mod recording;

@@ -165,11 +165,7 @@ fn rows<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Row)>, MetricsEr
     }
     let row = |(index, line)| match parse(line) {
         Ok(row) => Ok((line, row)),
-        Err(why) => Err(MetricsError::Row {
-            path: path.into(),
-            line: index + 1,
-            why,
-        }),
+        Err(why) => Err(MetricsError::Row { path: path.into(), line: index + 1, why }),
     };
     lines.map(row).collect()
 }

@@ -53,9 +53,7 @@ impl TensorInfo {
 
     /// Bytes of all shards.
     pub fn bytes(&self) -> u64 {
-        (0..self.shards.len())
-            .map(|shard| self.shard_bytes(shard))
-            .sum()
+        (0..self.shards.len()).map(|shard| self.shard_bytes(shard)).sum()
     }
 }
 
@@ -129,9 +127,7 @@ pub struct Pass {
 impl Pass {
     /// The pass as the model knows it: `inception2/5x5 conv2d.backward_w`.
     pub fn label(&self) -> String {
-        format!("{} {}.{}", self.place, self.kernel.name, self.entry)
-            .trim_start()
-            .to_string()
+        format!("{} {}.{}", self.place, self.kernel.name, self.entry).trim_start().to_string()
     }
 
     /// All constants: the op's own and those that follow from the rows.
@@ -174,11 +170,8 @@ impl Recording {
 
     /// The tensors that the passes use, each once, in order of their ids.
     pub fn used(&self) -> Vec<TensorId> {
-        let mut ids: Vec<_> = self
-            .passes
-            .iter()
-            .flat_map(|pass| pass.tensors.iter().map(|b| b.tensor))
-            .collect();
+        let mut ids: Vec<_> =
+            self.passes.iter().flat_map(|pass| pass.tensors.iter().map(|b| b.tensor)).collect();
         ids.sort();
         ids.dedup();
         ids

@@ -57,12 +57,7 @@ impl Tape {
         let mut state = self.state.borrow_mut();
         let id = TensorId(u32::try_from(state.tensors.len()).expect("fewer than 2^32 tensors"));
         let shards = vec![shape[0]];
-        state.tensors.push(TensorInfo {
-            name,
-            shape: shape.to_vec(),
-            role,
-            shards,
-        });
+        state.tensors.push(TensorInfo { name, shape: shape.to_vec(), role, shards });
         state.tracked.push(tracked);
         Tensor { tape: self, id }
     }
@@ -90,21 +85,14 @@ impl Tape {
             return made;
         };
         let known = found.shape();
-        assert_eq!(
-            known, shape,
-            "parameter {name} was made with shape {known:?}"
-        );
+        assert_eq!(known, shape, "parameter {name} was made with shape {known:?}");
         found
     }
 
     /// All parameters in the order they were made.
     pub fn parameters(&self) -> Vec<Tensor<'_>> {
         let state = self.state.borrow();
-        state
-            .parameters
-            .iter()
-            .map(|&id| Tensor { tape: self, id })
-            .collect()
+        state.parameters.iter().map(|&id| Tensor { tape: self, id }).collect()
     }
 
     /// An optimizer's memory: zero at first, kept from run to run.
@@ -170,26 +158,12 @@ impl Tape {
         rows: Option<Rows>,
     ) {
         let threads = threads.map(|n| u32::try_from(n).expect("thread count must fit u32"));
-        let tensors = tensors
-            .iter()
-            .map(|&(name, t)| Bound {
-                name,
-                tensor: t.id,
-                shard: 0,
-            })
-            .collect();
+        let tensors =
+            tensors.iter().map(|&(name, t)| Bound { name, tensor: t.id, shard: 0 }).collect();
         let mut state = self.state.borrow_mut();
         let place = state.place.join("/");
         let constants = constants.to_vec();
-        state.passes.push(Pass {
-            place,
-            kernel,
-            entry,
-            constants,
-            tensors,
-            threads,
-            rows,
-        });
+        state.passes.push(Pass { place, kernel, entry, constants, tensors, threads, rows });
     }
 
     /// Cuts the tape: the passes recorded since the last cut. Tensors and parameters stay, so that
@@ -198,10 +172,7 @@ impl Tape {
         let mut state = self.state.borrow_mut();
         state.nodes.clear();
         state.gradients.clear();
-        Recording {
-            passes: std::mem::take(&mut state.passes),
-            tensors: state.tensors.clone(),
-        }
+        Recording { passes: std::mem::take(&mut state.passes), tensors: state.tensors.clone() }
     }
 }
 
@@ -218,16 +189,12 @@ impl<'t> Tensor<'t> {
 
     /// Its name: the parameter's, or the place that made it.
     pub fn name(self) -> String {
-        self.tape.state.borrow().tensors[self.id.0 as usize]
-            .name
-            .clone()
+        self.tape.state.borrow().tensors[self.id.0 as usize].name.clone()
     }
 
     /// Extents, outermost first.
     pub fn shape(self) -> Vec<usize> {
-        self.tape.state.borrow().tensors[self.id.0 as usize]
-            .shape
-            .clone()
+        self.tape.state.borrow().tensors[self.id.0 as usize].shape.clone()
     }
 
     /// Number of elements.
@@ -258,12 +225,7 @@ impl<'t> Tensor<'t> {
             state.tracked[self.id.0 as usize] = true;
             let place = state.place.join("/");
             let inputs = inputs.iter().map(|input| input.id).collect();
-            state.nodes.push(Node {
-                place,
-                inputs,
-                output: self.id,
-                rule: Box::new(rule),
-            });
+            state.nodes.push(Node { place, inputs, output: self.id, rule: Box::new(rule) });
         }
         self
     }
@@ -274,21 +236,12 @@ impl<'t> Tensor<'t> {
         if !self.is_tracked() {
             return;
         }
-        assert_eq!(
-            self.shape(),
-            gradient.shape(),
-            "the gradient of {} has another shape",
-            self
-        );
+        assert_eq!(self.shape(), gradient.shape(), "the gradient of {} has another shape", self);
         let sum = match self.gradient() {
             Some(earlier) => earlier.add(gradient),
             None => gradient,
         };
-        self.tape
-            .state
-            .borrow_mut()
-            .gradients
-            .insert(self.id, sum.id);
+        self.tape.state.borrow_mut().gradients.insert(self.id, sum.id);
     }
 
     /// The gradient that has reached this tensor, once `backward` has been recorded.

@@ -25,9 +25,7 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 /// Other numbers in every tensor and element.
 fn numbers(index: usize, shape: &[usize]) -> Vec<f32> {
     let n = shape.iter().product();
-    (0..n)
-        .map(|i: usize| index as f32 + i as f32 / 7.0)
-        .collect()
+    (0..n).map(|i: usize| index as f32 + i as f32 / 7.0).collect()
 }
 
 fn sources(named: &Named) -> Vec<TensorSource<'static>> {
@@ -103,10 +101,7 @@ fn what_is_saved_is_loaded() {
     let moments = optimizer_tensors(&weights());
     assert_eq!(moments[0], ("m/W_fc1".to_string(), vec![2, 3]));
     assert_eq!(moments[5], ("v/W_fc2".to_string(), vec![3, 1]));
-    for (file, named) in [
-        (&checkpoint.model, weights()),
-        (&checkpoint.optimizer, moments),
-    ] {
+    for (file, named) in [(&checkpoint.model, weights()), (&checkpoint.optimizer, moments)] {
         let tensors = file.tensors_matching(&named).unwrap();
         assert_eq!(tensors.len(), named.len());
         for (index, (tensor, (name, shape))) in tensors.iter().zip(&named).enumerate() {
@@ -139,10 +134,7 @@ fn other_programs_read_what_is_saved() {
     assert_eq!(length % 8, 0);
     let metadata = header.metadata().as_ref().unwrap();
     assert_eq!(metadata["format"], "inception-wgpu");
-    assert_eq!(
-        (&metadata["version"][..], &metadata["step"][..]),
-        ("1", "3")
-    );
+    assert_eq!((&metadata["version"][..], &metadata["step"][..]), ("1", "3"));
     assert_eq!(Config::from_json(&metadata["config"]).unwrap(), quick());
 }
 
@@ -166,18 +158,12 @@ fn a_failing_save_leaves_the_older_checkpoint() {
     let moments = optimizer_tensors(&weights());
     let wrong: [(fn() -> Result<Vec<u8>, String>, &str); 4] = [
         (|| Err("the device was lost".into()), "the device was lost"),
-        (
-            || Ok(vec![0; 8]),
-            "its shape [3] takes 12 bytes, and 8 were given",
-        ),
+        (|| Ok(vec![0; 8]), "its shape [3] takes 12 bytes, and 8 were given"),
         (
             || Ok(bytes(&[0.0, 1.0, f32::NAN])),
             "it holds NaN at flat index 2; the training has diverged",
         ),
-        (
-            || Ok(bytes(&[f32::NEG_INFINITY; 3])),
-            "it holds -inf at flat index 0",
-        ),
+        (|| Ok(bytes(&[f32::NEG_INFINITY; 3])), "it holds -inf at flat index 0"),
     ];
     for (read, part) in wrong {
         let mut bad = sources(&weights());
@@ -186,10 +172,7 @@ fn a_failing_save_leaves_the_older_checkpoint() {
         let text = error.to_string();
         assert!(text.starts_with("cannot save tensor b_fc1 to "), "{text}");
         assert!(text.contains(part), "{text}");
-        assert_eq!(
-            files_in(dir.path()),
-            [CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE]
-        );
+        assert_eq!(files_in(dir.path()), [CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE]);
         assert_eq!(fs::read(dir.path().join(MODEL_FILE)).unwrap(), before);
         assert_eq!(load(dir.path()).unwrap().step, 1);
     }
@@ -200,19 +183,13 @@ fn a_failing_save_leaves_the_older_checkpoint() {
     large[0].shape = vec![usize::MAX, 2];
     let error = save(dir.path(), 2, &quick(), &large, &[]).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
-    let config = Config {
-        maps: vec![],
-        ..quick()
-    };
+    let config = Config { maps: vec![], ..quick() };
     let error = save(dir.path(), 2, &config, &[], &[]).unwrap_err();
     assert!(error.to_string().starts_with("maps is empty"), "{error}");
     assert_eq!(load(dir.path()).unwrap().step, 1);
     let file = dir.path().join(CONFIG_FILE);
     let error = save(&file, 2, &quick(), &[], &[]).unwrap_err();
-    assert!(
-        error.to_string().starts_with("cannot make the folder"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
 }
 
 trait ConcatSources {
@@ -233,28 +210,18 @@ fn a_torn_checkpoint_is_recognised_and_can_be_mended() {
     // As when the program is killed between the two renamings.
     let model = old.path().join(MODEL_FILE);
     let staged = old.path().join(format!("{MODEL_FILE}.tmp"));
-    fs::copy(
-        new.path().join(OPTIMIZER_FILE),
-        old.path().join(OPTIMIZER_FILE),
-    )
-    .unwrap();
+    fs::copy(new.path().join(OPTIMIZER_FILE), old.path().join(OPTIMIZER_FILE)).unwrap();
     fs::copy(new.path().join(MODEL_FILE), &staged).unwrap();
     let text = load(old.path()).unwrap_err().to_string();
     assert!(
         text.contains("model.safetensors is of step 100 and optimizer.safetensors of step 200"),
         "{text}"
     );
-    assert!(
-        text.contains("model.safetensors.tmp is there, rename it"),
-        "{text}"
-    );
+    assert!(text.contains("model.safetensors.tmp is there, rename it"), "{text}");
     fs::rename(staged, model).unwrap();
     assert_eq!(load(old.path()).unwrap().step, 200);
 
-    let config = Config {
-        seed: 77,
-        ..quick()
-    };
+    let config = Config { seed: 77, ..quick() };
     let moments = sources(&optimizer_tensors(&weights()));
     save(new.path(), 200, &config, &sources(&weights()), &moments).unwrap();
     fs::copy(new.path().join(MODEL_FILE), old.path().join(MODEL_FILE)).unwrap();
@@ -291,10 +258,7 @@ fn foreign_weights_open() {
     assert!(tensor.values().all(|v| v == 0.1));
     let text = file.tensors_matching(&expected).unwrap_err().to_string();
     assert!(text.contains("it has the tensors "), "{text}");
-    assert!(
-        text.contains(" and 19 more, which this model does not know"),
-        "{text}"
-    );
+    assert!(text.contains(" and 19 more, which this model does not know"), "{text}");
     let text = file.tensor("b_fc3", &[10]).unwrap_err().to_string();
     assert!(text.contains("it lacks the tensor b_fc3"), "{text}");
 }
@@ -365,10 +329,7 @@ fn names_that_do_not_fit_are_listed_with_a_guess() {
     let text = complaint(&header, &two[..4], &w("W_fc1"));
     assert!(text.contains("it lacks the tensor W_fc1; check"), "{text}");
     let text = complaint(&json!({}), &[], &w("W_fc1"));
-    assert!(
-        text.contains("it lacks the tensors W_fc1, b; check"),
-        "{text}"
-    );
+    assert!(text.contains("it lacks the tensors W_fc1, b; check"), "{text}");
     let odd = "x\u{1b}[2J\n".repeat(100);
     let header = json!({&odd: entry("F32", &[1], 0, 4)});
     let text = complaint(&header, &two[..4], &vec![]);
@@ -400,10 +361,7 @@ fn tensors_that_do_not_fit_are_named() {
     let header = json!({"v/b": entry("F32", &[2], 0, 8)});
     let expected = vec![("v/b".to_string(), vec![2])];
     let text = complaint(&header, &bytes(&[0.0, -1.0]), &expected);
-    assert!(
-        text.contains("v/b holds -1 at flat index 1; second moments"),
-        "{text}"
-    );
+    assert!(text.contains("v/b holds -1 at flat index 1; second moments"), "{text}");
 }
 
 #[test]
@@ -415,11 +373,7 @@ fn hostile_headers_are_refused() {
         });
         match value {
             "" => metadata.as_object_mut().unwrap().remove(key).map(drop),
-            _ => metadata
-                .as_object_mut()
-                .unwrap()
-                .insert(key.into(), value.into())
-                .map(drop),
+            _ => metadata.as_object_mut().unwrap().insert(key.into(), value.into()).map(drop),
         };
         json!({"__metadata__": metadata})
     };
@@ -431,48 +385,21 @@ fn hostile_headers_are_refused() {
         })
         .collect();
     let cases = [
-        (
-            json!({"a": entry("F32", &[usize::MAX, 2], 0, 8)}),
-            "header is damaged: ",
-        ),
-        (
-            json!({"a": entry("F32", &[1], 4, 8)}),
-            "invalid offset for tensor",
-        ),
-        (
-            json!({"a": entry("F32", &[1], 8, 4)}),
-            "invalid offset for tensor",
-        ),
-        (
-            json!({"a": entry("F32", &[1], 0, 8)}),
-            "invalid shape, data type, or offset",
-        ),
-        (
-            json!({"a": entry("F99", &[1], 0, 4)}),
-            "unknown variant `F99`",
-        ),
+        (json!({"a": entry("F32", &[usize::MAX, 2], 0, 8)}), "header is damaged: "),
+        (json!({"a": entry("F32", &[1], 4, 8)}), "invalid offset for tensor"),
+        (json!({"a": entry("F32", &[1], 8, 4)}), "invalid offset for tensor"),
+        (json!({"a": entry("F32", &[1], 0, 8)}), "invalid shape, data type, or offset"),
+        (json!({"a": entry("F99", &[1], 0, 4)}), "unknown variant `F99`"),
         (json!({"a": {"dtype": "F32"}}), "header is damaged: "),
         (json!({"__metadata__": {"x": 1}}), "header is damaged: "),
         (Value::Object(vast), "header "),
         (json!([1]), "no JSON object follows"),
-        (
-            ours("version", "2"),
-            "is of format version \"2\", and this program reads version 1",
-        ),
-        (
-            ours("version", ""),
-            "the metadata entry `version` is missing",
-        ),
+        (ours("version", "2"), "is of format version \"2\", and this program reads version 1"),
+        (ours("version", ""), "the metadata entry `version` is missing"),
         (ours("step", ""), "the metadata entry `step` is missing"),
-        (
-            ours("step", "-4"),
-            "the metadata entry `step` is \"-4\", not a whole number",
-        ),
+        (ours("step", "-4"), "the metadata entry `step` is \"-4\", not a whole number"),
         (ours("config", ""), "the metadata entry `config` is missing"),
-        (
-            ours("config", "{}"),
-            "`config` does not hold: the stored configuration",
-        ),
+        (ours("config", "{}"), "`config` does not hold: the stored configuration"),
     ];
     for (header, part) in cases {
         let text = complaint(&header, &[], &vec![]);
@@ -486,10 +413,8 @@ fn hostile_headers_are_refused() {
         let text = WeightFile::open(&path).unwrap_err().to_string();
         assert!(text.contains("cut short"), "{text}");
     }
-    for other in [
-        "PK\u{3}\u{4} not this kind of file",
-        "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}",
-    ] {
+    for other in ["PK\u{3}\u{4} not this kind of file", "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"]
+    {
         fs::write(&path, other).unwrap();
         let text = WeightFile::open(&path).unwrap_err().to_string();
         assert!(text.contains("is not a safetensors file"), "{text}");

@@ -15,10 +15,7 @@ pub(super) fn complaint(missing: &[&str], extra: &[&str]) -> Option<String> {
         parts.push(format!("it lacks {}", list(missing)));
     }
     if !extra.is_empty() {
-        parts.push(format!(
-            "it has {}, which this model does not know",
-            list(extra)
-        ));
+        parts.push(format!("it has {}, which this model does not know", list(extra)));
     }
     let mut text = parts.join("; ");
     let pairs = missing.iter().take(LISTED).filter_map(|&name| {
@@ -39,11 +36,7 @@ fn list(names: &[&str]) -> String {
         0 => String::new(),
         _ => format!(" and {rest} more"),
     };
-    let tensors = if names.len() == 1 {
-        "the tensor"
-    } else {
-        "the tensors"
-    };
+    let tensors = if names.len() == 1 { "the tensor" } else { "the tensors" };
     format!("{tensors} {}{more}", shown.join(", "))
 }
 

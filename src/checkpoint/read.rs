@@ -51,13 +51,7 @@ impl WeightFile {
         let bytes = std::fs::read(&path).map_err(|why| CheckpointError::io("read", &path, why))?;
         let (start, header) = parse_header(&path, &bytes)?;
         let origin = parse_origin(&path, &header)?;
-        Ok(WeightFile {
-            path,
-            bytes,
-            start,
-            header,
-            origin,
-        })
+        Ok(WeightFile { path, bytes, start, header, origin })
     }
 
     /// The file that was read.
@@ -147,10 +141,7 @@ impl WeightFile {
         let extra = found.iter().map(String::as_str);
         let extra: Vec<&str> = extra.filter(|name| !wanted.contains(name)).collect();
         match super::names::complaint(&missing, &extra) {
-            Some(why) => Err(CheckpointError::Names {
-                path: self.path.clone(),
-                why,
-            }),
+            Some(why) => Err(CheckpointError::Names { path: self.path.clone(), why }),
             None => Ok(()),
         }
     }
@@ -172,10 +163,7 @@ pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<usize> {
 /// The header, and where the numbers begin. Here rather than by `SafeTensors::deserialize`, whose
 /// sum of the lengths overflows on a hostile header, and which does not tell a file cut short.
 fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), CheckpointError> {
-    let damaged = |why: String| CheckpointError::Header {
-        path: path.into(),
-        why,
-    };
+    let damaged = |why: String| CheckpointError::Header { path: path.into(), why };
     let wrong_length = |expected: u64| CheckpointError::Length {
         path: path.into(),
         actual: bytes.len() as u64,
@@ -210,23 +198,14 @@ fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<(u64, Config)>,
     if get("format") != Some(FORMAT) {
         return Ok(None);
     }
-    let bad = |key, why: String| CheckpointError::Metadata {
-        path: path.into(),
-        key,
-        why,
-    };
+    let bad = |key, why: String| CheckpointError::Metadata { path: path.into(), key, why };
     let need = |key| get(key).ok_or_else(|| bad(key, "is missing".into()));
     let version = need("version")?;
     if version != VERSION {
-        return Err(CheckpointError::Version {
-            path: path.into(),
-            version: version.into(),
-        });
+        return Err(CheckpointError::Version { path: path.into(), version: version.into() });
     }
     let step = need("step")?;
-    let step = step
-        .parse()
-        .map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
+    let step = step.parse().map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
     let config = Config::from_json(need("config")?)
         .map_err(|why| bad("config", format!("does not hold: {why}")))?;
     Ok(Some((step, config)))

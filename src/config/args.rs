@@ -127,10 +127,8 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
 }
 
 fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Read {
-        path: path.into(),
-        why,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| ConfigError::Read { path: path.into(), why })?;
     toml::from_str(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|&b| b == b'\n').count() + 1;

@@ -86,12 +86,7 @@ impl Confusion {
             let count = self.counts[class].iter().sum();
             let taken = self.counts.iter().map(|row| row[class]).sum();
             let right = self.counts[class][class];
-            ClassScore {
-                class,
-                count,
-                precision: ratio(right, taken),
-                recall: ratio(right, count),
-            }
+            ClassScore { class, count, precision: ratio(right, taken), recall: ratio(right, count) }
         };
         (0..CLASSES).map(score).collect()
     }

@@ -20,11 +20,7 @@ pub struct Adam {
 impl Default for Adam {
     /// 0.9, 0.999, 1e-8: the paper's and TensorFlow's.
     fn default() -> Self {
-        Adam {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-        }
+        Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
     }
 }
 

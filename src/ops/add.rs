@@ -15,13 +15,7 @@ impl<'t> Tensor<'t> {
     #[allow(clippy::should_implement_trait)] // an operator would hide that a pass is recorded
     pub fn add(self, other: Tensor<'t>) -> Tensor<'t> {
         let y = self.like();
-        elementwise(
-            &KERNEL,
-            "forward",
-            &[],
-            &[("a", self), ("b", other), ("y", y)],
-            &[],
-        );
+        elementwise(&KERNEL, "forward", &[], &[("a", self), ("b", other), ("y", y)], &[]);
         y.made_from(&[self, other], |inputs, _, dy| {
             inputs[0].accumulate(dy);
             inputs[1].accumulate(dy);

@@ -13,16 +13,10 @@ pub(super) static KERNEL: Kernel = kernel!("concat");
 #[track_caller]
 pub fn concat<'t>(inputs: &[Tensor<'t>]) -> Tensor<'t> {
     let shapes: Vec<_> = inputs.iter().map(|input| input.shape()).collect();
-    let rank = shapes
-        .first()
-        .expect("concat: needs at least one tensor")
-        .len();
+    let rank = shapes.first().expect("concat: needs at least one tensor").len();
     let outer = &shapes[0][..rank - 1];
     let fits = |shape: &Vec<usize>| shape.len() == rank && &shape[..rank - 1] == outer;
-    assert!(
-        shapes.iter().all(fits),
-        "concat: shapes {shapes:?} differ before the channels"
-    );
+    assert!(shapes.iter().all(fits), "concat: shapes {shapes:?} differ before the channels");
     let channels: Vec<_> = shapes.iter().map(|shape| shape[rank - 1]).collect();
     let total: usize = channels.iter().sum();
     let pixels: usize = outer.iter().product();
@@ -43,21 +37,14 @@ pub fn concat<'t>(inputs: &[Tensor<'t>]) -> Tensor<'t> {
         first += count;
     }
     for (x, (constants, threads)) in inputs.iter().zip(&parts) {
-        y.tape().dispatch(
-            &KERNEL,
-            "forward",
-            constants,
-            &[("x", *x), ("y", y)],
-            *threads,
-        );
+        y.tape().dispatch(&KERNEL, "forward", constants, &[("x", *x), ("y", y)], *threads);
     }
     y.made_from(inputs, move |inputs, y, dy| {
         for (x, (constants, threads)) in inputs.iter().zip(&parts) {
             if x.is_tracked() {
                 let dx = x.like();
                 let tensors = [("dy", dy), ("dx", dx)];
-                y.tape()
-                    .dispatch(&KERNEL, "backward", constants, &tensors, *threads);
+                y.tape().dispatch(&KERNEL, "backward", constants, &tensors, *threads);
                 x.accumulate(dx);
             }
         }

@@ -27,10 +27,7 @@ pub(super) fn output(n: usize, kernel: usize, stride: usize, padding: Padding) -
             (out, ((out - 1) * stride + kernel).saturating_sub(n) / 2)
         }
         Padding::Valid => {
-            assert!(
-                kernel <= n,
-                "a window of {kernel} does not fit into {n} pixels"
-            );
+            assert!(kernel <= n, "a window of {kernel} does not fit into {n} pixels");
             ((n - kernel) / stride + 1, 0)
         }
     }
@@ -125,15 +122,8 @@ impl<'t> Tensor<'t> {
     ) -> Tensor<'t> {
         let [batch, in_h, in_w, channels] = self.image_shape("conv2d");
         let [kernel_h, kernel_w, w_channels, columns] = w.image_shape("conv2d weights");
-        assert_eq!(
-            w_channels, channels,
-            "conv2d: weights {w} do not fit the input {self}"
-        );
-        assert_eq!(
-            b.shape(),
-            [columns],
-            "conv2d: bias {b} does not fit the weights {w}"
-        );
+        assert_eq!(w_channels, channels, "conv2d: weights {w} do not fit the input {self}");
+        assert_eq!(b.shape(), [columns], "conv2d: bias {b} does not fit the weights {w}");
         let (out_h, top) = output(in_h, kernel_h, stride, padding);
         let (out_w, left) = output(in_w, kernel_w, stride, padding);
         let geometry = Geometry {
@@ -153,11 +143,7 @@ impl<'t> Tensor<'t> {
             "forward",
             &geometry.constants(),
             &[("x", self), ("w", w), ("bias", b), ("y", y)],
-            [
-                geometry.column_threads(),
-                geometry.pixels().div_ceil(TILE),
-                1,
-            ],
+            [geometry.column_threads(), geometry.pixels().div_ceil(TILE), 1],
         );
         y.made_from(&[self, w, b], move |inputs, _, dy| {
             backward_x(geometry, inputs[0], inputs[1], dy);
@@ -177,13 +163,7 @@ fn backward_x<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     let [h, k, channels, columns] = w.image_shape("conv2d weights");
     let flipped = tape.temporary(&[h, k, columns, channels]);
     let tensors = [("w_made", w), ("flipped", flipped)];
-    tape.dispatch(
-        &KERNEL,
-        "flip",
-        &geometry.constants(),
-        &tensors,
-        [w.len(), 1, 1],
-    );
+    tape.dispatch(&KERNEL, "flip", &geometry.constants(), &tensors, [w.len(), 1, 1]);
     let dx = x.like();
     let transposed = geometry.transposed();
     tape.dispatch(
@@ -191,11 +171,7 @@ fn backward_x<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
         "backward_x",
         &transposed.constants(),
         &[("x", dy), ("w", flipped), ("y", dx)],
-        [
-            transposed.column_threads(),
-            transposed.pixels().div_ceil(TILE),
-            1,
-        ],
+        [transposed.column_threads(), transposed.pixels().div_ceil(TILE), 1],
     );
     x.accumulate(dx);
 }
@@ -208,9 +184,7 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     let split = geometry.pixels().div_ceil(128).max(64);
     let splits = geometry.pixels().div_ceil(split);
     let shape = [&[splits][..], &w.shape()].concat();
-    let partial = x
-        .tape()
-        .temporary(if splits == 1 { &shape[1..] } else { &shape });
+    let partial = x.tape().temporary(if splits == 1 { &shape[1..] } else { &shape });
     let rows = w.len() / geometry.columns;
     let mut constants = geometry.constants().to_vec();
     constants.push(("SPLIT", split.into()));
@@ -221,9 +195,5 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
         &[("x", x), ("dy", dy), ("dw", partial)],
         [geometry.column_threads(), rows.div_ceil(TILE), splits],
     );
-    w.accumulate(if splits == 1 {
-        partial
-    } else {
-        partial.sum_rows(1)
-    });
+    w.accumulate(if splits == 1 { partial } else { partial.sum_rows(1) });
 }

@@ -26,16 +26,9 @@ impl<'t> Tensor<'t> {
         let depth = self.len() / batch;
         let w_shape = w.shape();
         let fits = w_shape.len() == 2 && w_shape[0] == depth;
-        assert!(
-            fits,
-            "dense: weights {w} do not fit the input {self} (depth {depth})"
-        );
+        assert!(fits, "dense: weights {w} do not fit the input {self} (depth {depth})");
         let out = w_shape[1];
-        assert_eq!(
-            b.shape(),
-            [out],
-            "dense: bias {b} does not fit the weights {w}"
-        );
+        assert_eq!(b.shape(), [out], "dense: bias {b} does not fit the weights {w}");
         let width = width(&[out]);
         let groups = out / width;
         let column_threads = groups.div_ceil(2);
@@ -66,11 +59,7 @@ impl<'t> Tensor<'t> {
             [column_threads, batch.div_ceil(EXAMPLES), 1],
             rows(SPLIT, 2, "w"),
         );
-        let y = if splits == 1 {
-            partial
-        } else {
-            partial.sum_rows(1)
-        };
+        let y = if splits == 1 { partial } else { partial.sum_rows(1) };
         y.made_from(&[self, w, b], move |inputs, _, dy| {
             let [x, w, b] = [inputs[0], inputs[1], inputs[2]];
             if x.is_tracked() {
@@ -78,8 +67,7 @@ impl<'t> Tensor<'t> {
                 let tensors = [("dy", dy), ("w", w), ("dx", dx)];
                 let threads = [1, batch.div_ceil(EXAMPLES), 1];
                 let rows = rows(4, 0, "w");
-                x.tape()
-                    .dispatch_rows(&KERNEL, "backward_x", &constants, &tensors, threads, rows);
+                x.tape().dispatch_rows(&KERNEL, "backward_x", &constants, &tensors, threads, rows);
                 x.accumulate(dx);
             }
             if w.is_tracked() {
@@ -87,8 +75,7 @@ impl<'t> Tensor<'t> {
                 let tensors = [("x", x), ("dy", dy), ("dw", dw)];
                 let threads = [column_threads, 1, 1];
                 let rows = rows(8, 1, "dw");
-                x.tape()
-                    .dispatch_rows(&KERNEL, "backward_w", &constants, &tensors, threads, rows);
+                x.tape().dispatch_rows(&KERNEL, "backward_w", &constants, &tensors, threads, rows);
                 w.accumulate(dw);
             }
             if b.is_tracked() {

@@ -16,28 +16,16 @@ impl<'t> Tensor<'t> {
     /// When `rate` is not in `0.0..1.0`.
     #[track_caller]
     pub fn dropout(self, rate: f32, key: Tensor<'t>, layer: u32) -> Tensor<'t> {
-        assert!(
-            (0.0..1.0).contains(&rate),
-            "dropout: rate {rate} is not in 0..1"
-        );
+        assert!((0.0..1.0).contains(&rate), "dropout: rate {rate} is not in 0..1");
         if rate == 0.0 {
             return self;
         }
         let keep = 1.0 - rate;
         let threshold = (f64::from(keep) * 4_294_967_296.0) as u32;
-        let constants: [Constant; 3] = [
-            ("LAYER", layer.into()),
-            ("KEEP", keep.into()),
-            ("THRESHOLD", threshold.into()),
-        ];
+        let constants: [Constant; 3] =
+            [("LAYER", layer.into()), ("KEEP", keep.into()), ("THRESHOLD", threshold.into())];
         let y = self.like();
-        elementwise(
-            &KERNEL,
-            "forward",
-            &constants,
-            &[("x", self), ("y", y)],
-            &[("key", key)],
-        );
+        elementwise(&KERNEL, "forward", &constants, &[("x", self), ("y", y)], &[("key", key)]);
         let key = key.id();
         y.made_from(&[self], move |inputs, y, dy| {
             let dx = y.like();

@@ -10,13 +10,7 @@ impl<'t> Tensor<'t> {
     /// Ones in this tensor's shape: the gradient that a loss begins with.
     pub fn ones(self) -> Tensor<'t> {
         let y = self.like();
-        elementwise(
-            &KERNEL,
-            "forward",
-            &[("VALUE", 1.0f32.into())],
-            &[("y", y)],
-            &[],
-        );
+        elementwise(&KERNEL, "forward", &[("VALUE", 1.0f32.into())], &[("y", y)], &[]);
         y
     }
 }

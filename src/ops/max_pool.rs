@@ -42,25 +42,13 @@ impl<'t> Tensor<'t> {
         let y = tape.temporary(&[batch, out_h, out_w, channels]);
         let winner = y.like();
         let tensors = [("x", self), ("y", y), ("winner", winner)];
-        tape.dispatch(
-            &KERNEL,
-            "forward",
-            &constants,
-            &tensors,
-            [groups, pixels_out, 1],
-        );
+        tape.dispatch(&KERNEL, "forward", &constants, &tensors, [groups, pixels_out, 1]);
         let winner = winner.id();
         y.made_from(&[self], move |inputs, y, dy| {
             let dx = inputs[0].like();
             let winner = y.tape().tensor(winner);
             let tensors = [("won", winner), ("dy", dy), ("dx", dx)];
-            y.tape().dispatch(
-                &KERNEL,
-                "backward",
-                &constants,
-                &tensors,
-                [groups, pixels_in, 1],
-            );
+            y.tape().dispatch(&KERNEL, "backward", &constants, &tensors, [groups, pixels_in, 1]);
             inputs[0].accumulate(dx);
         })
     }

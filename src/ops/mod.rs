@@ -43,19 +43,12 @@ pub static KERNELS: [&Kernel; 12] = [
 
 /// How many columns a thread's load takes: 4 when every row begins at a multiple of 4, else 1.
 fn width(columns: &[usize]) -> usize {
-    if columns.iter().all(|n| n % 4 == 0) {
-        4
-    } else {
-        1
-    }
+    if columns.iter().all(|n| n % 4 == 0) { 4 } else { 1 }
 }
 
 /// The constant that says so: `alias Columns`.
 fn columns_type(width: usize) -> Constant {
-    (
-        "Columns",
-        Value::Type(if width == 4 { "vec4<f32>" } else { "f32" }),
-    )
+    ("Columns", Value::Type(if width == 4 { "vec4<f32>" } else { "f32" }))
 }
 
 /// Records an elementwise pass over tensors of one shape: threads of four elements, cut by rows
@@ -70,28 +63,13 @@ fn elementwise(
 ) {
     let shape = tensors[0].1.shape();
     for (name, tensor) in tensors {
-        assert_eq!(
-            tensor.shape(),
-            shape,
-            "{}: {name} has another shape",
-            kernel.name
-        );
+        assert_eq!(tensor.shape(), shape, "{}: {name} has another shape", kernel.name);
     }
     let items = tensors[0].1.len() / shape[0];
     let mut constants = constants.to_vec();
     constants.push(("ROW", items.into()));
     let along = tensors.iter().map(|(name, _)| *name).collect();
-    let rows = Rows {
-        first: 0,
-        count: shape[0],
-        items,
-        per_thread: 4,
-        axis: 0,
-        along,
-    };
+    let rows = Rows { first: 0, count: shape[0], items, per_thread: 4, axis: 0, along };
     let all = [tensors, whole].concat();
-    tensors[0]
-        .1
-        .tape()
-        .dispatch_rows(kernel, entry, &constants, &all, [1, 1, 1], rows);
+    tensors[0].1.tape().dispatch_rows(kernel, entry, &constants, &all, [1, 1, 1], rows);
 }

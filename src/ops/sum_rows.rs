@@ -19,10 +19,7 @@ impl<'t> Tensor<'t> {
     #[track_caller]
     pub fn sum_rows(self, axes: usize) -> Tensor<'t> {
         let shape = self.shape();
-        assert!(
-            axes < shape.len(),
-            "sum_rows: {axes} axes of {shape:?} leave nothing"
-        );
+        assert!(axes < shape.len(), "sum_rows: {axes} axes of {shape:?} leave nothing");
         let height: usize = shape[..axes].iter().product();
         let columns: usize = shape[axes..].iter().product();
         if height > 2 * CHUNK {
@@ -48,12 +45,6 @@ impl<'t> Tensor<'t> {
             ("CHUNK", chunk.into()),
         ];
         let threads = [groups, height.div_ceil(chunk), 1];
-        self.tape().dispatch(
-            &KERNEL,
-            "forward",
-            &constants,
-            &[("x", self), ("y", y)],
-            threads,
-        );
+        self.tape().dispatch(&KERNEL, "forward", &constants, &[("x", self), ("y", y)], threads);
     }
 }

@@ -30,11 +30,7 @@ pub struct TooLarge {
 /// [`TooLarge`] when a tensor over the limit is used by a pass that cannot be cut, or one row of it
 /// is over the limit.
 pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
-    let Some(tensors) = recordings
-        .iter()
-        .map(|r| r.tensors.clone())
-        .max_by_key(Vec::len)
-    else {
+    let Some(tensors) = recordings.iter().map(|r| r.tensors.clone()).max_by_key(Vec::len) else {
         return Ok(());
     };
     let mut groups = Groups::new(tensors.len());
@@ -51,13 +47,7 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
     let too_large = |id: TensorId, reason: String| {
         let info = &tensors[id.0 as usize];
         let (tensor, shape) = (info.name.clone(), info.shape.clone());
-        TooLarge {
-            tensor,
-            shape,
-            bytes: info.bytes(),
-            limit,
-            reason,
-        }
+        TooLarge { tensor, shape, bytes: info.bytes(), limit, reason }
     };
     for &big in used.iter().filter(|id| oversized(id)) {
         if recordings[0].tensors[big.0 as usize].shards.len() > 1 {
@@ -68,10 +58,7 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
             .filter(|&id| groups.root(id) == groups.root(big))
             .collect();
         if let Some(place) = uncut_use(recordings, &members) {
-            return Err(too_large(
-                big,
-                format!("pass `{place}` cannot take it in parts"),
-            ));
+            return Err(too_large(big, format!("pass `{place}` cannot take it in parts")));
         }
         let grain = groups.grain(big);
         let row_bytes = |id: &TensorId| {
@@ -82,16 +69,11 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
         // Buffers are padded to 16 bytes, so a shard must leave room for that.
         let per_shard = (limit.saturating_sub(15) / widest) as usize / grain * grain;
         if per_shard == 0 {
-            return Err(too_large(
-                big,
-                format!("{grain} of its rows are over the limit alone"),
-            ));
+            return Err(too_large(big, format!("{grain} of its rows are over the limit alone")));
         }
         let count = tensors[big.0 as usize].shape[0];
-        let shards: Vec<usize> = (0..count)
-            .step_by(per_shard)
-            .map(|first| per_shard.min(count - first))
-            .collect();
+        let shards: Vec<usize> =
+            (0..count).step_by(per_shard).map(|first| per_shard.min(count - first)).collect();
         for recording in recordings.iter_mut() {
             for id in &members {
                 if let Some(info) = recording.tensors.get_mut(id.0 as usize) {
@@ -119,10 +101,7 @@ fn uncut_use(recordings: &[Recording], members: &[TensorId]) -> Option<String> {
     let passes = recordings.iter().flat_map(|recording| &recording.passes);
     let mut uncut = passes.filter(|pass| {
         pass.tensors.iter().any(|bound| {
-            let along = pass
-                .rows
-                .as_ref()
-                .is_some_and(|rows| rows.along.contains(&bound.name));
+            let along = pass.rows.as_ref().is_some_and(|rows| rows.along.contains(&bound.name));
             members.contains(&bound.tensor) && !along
         })
     });
@@ -147,11 +126,7 @@ fn cut_passes(recording: &mut Recording) {
             if let Some(rows) = &mut part.rows {
                 (rows.first, rows.count) = (first, count);
                 part.threads[rows.axis] = rows.threads();
-                for bound in part
-                    .tensors
-                    .iter_mut()
-                    .filter(|b| rows.along.contains(&b.name))
-                {
+                for bound in part.tensors.iter_mut().filter(|b| rows.along.contains(&b.name)) {
                     bound.shard = shard;
                 }
             }
@@ -169,10 +144,7 @@ struct Groups {
 
 impl Groups {
     fn new(count: usize) -> Self {
-        Groups {
-            parent: (0..count as u32).collect(),
-            grain: vec![1; count],
-        }
+        Groups { parent: (0..count as u32).collect(), grain: vec![1; count] }
     }
 
     fn root(&self, id: TensorId) -> u32 {
