@@ -1,1 +1,42 @@
-//! (to come)
+//! Reading digits: MNIST-style CSV and IDX files, PNG and JPEG pictures, and the order in which
+//! a training run takes the rows.
+//!
+//! What a file is, is decided by its content, so that names and extensions do not matter (save
+//! for IDX, whose labels lie in a second file that is found by name). Any of the data files may be
+//! compressed with gzip.
+
+mod batches;
+mod csv;
+mod dataset;
+mod idx;
+mod image;
+mod source;
+
+pub use batches::{Batches, Order, permutation};
+pub use dataset::{Dataset, Images, load_images, load_labelled};
+pub use image::Invert;
+
+/// Height and width of a digit, in pixels.
+pub const SIDE: usize = 28;
+
+/// Pixels of one digit (28 * 28).
+pub const PIXELS: usize = SIDE * SIDE;
+
+/// Number of different labels (the digits 0 to 9).
+pub const LABELS: usize = 10;
+
+/// Most images taken from one file. A file with more is refused, so that an endless stream or a
+/// header that lies does not fill the memory.
+pub const MAX_IMAGES: usize = 10_000_000;
+
+/// What is wrong with a data file, where, and what to do about it, as sentences for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DataError(String);
+
+impl DataError {
+    /// An error with this text.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}

@@ -1,0 +1,152 @@
+//! Images and labels in memory, and the loading of them from files of any known kind.
+
+use std::path::{Path, PathBuf};
+
+use super::source::{self, Kind};
+use super::{DataError, Invert, PIXELS, SIDE, csv, idx, image};
+
+/// Grey images of one size, light ink on dark ground as in MNIST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// The file they come from. Image `i` is row `i + 1` of it (but see
+    /// [`Dataset::split_validation`]).
+    pub path: PathBuf,
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Grey values from 0 (ground) to 255 (ink), shape `[count, height, width]`.
+    pub pixels: Vec<u8>,
+}
+
+impl Images {
+    /// 28x28 images from their pixels, shape `[count, 28, 28]`.
+    fn new(path: &Path, pixels: Vec<u8>) -> Self {
+        Self {
+            path: path.to_owned(),
+            height: SIDE,
+            width: SIDE,
+            pixels,
+        }
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pixels.len() / (self.height * self.width)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pixels.is_empty()
+    }
+
+    /// The pixels of image `index`, shape `[height, width]`, or `None` past the last.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let size = self.height * self.width;
+        self.pixels.chunks_exact(size).nth(index)
+    }
+}
+
+/// Images with their labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// The images.
+    pub images: Images,
+    /// What each image shows, 0 to 9, shape `[count]`.
+    pub labels: Vec<u8>,
+}
+
+impl Dataset {
+    /// Number of images, each with its label.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Splits into training rows and the last `val_rows` rows, which are for validation.
+    ///
+    /// # Errors
+    ///
+    /// If no row would be left to train on.
+    pub fn split_validation(mut self, val_rows: usize) -> Result<(Self, Self), DataError> {
+        let rows = self.len();
+        if val_rows >= rows {
+            return Err(DataError::new(format!(
+                "{} holds {rows} rows, too few to set {val_rows} aside for validation and train \
+                 on the rest. Set aside fewer, or give it a larger file.",
+                self.images.path.display()
+            )));
+        }
+        let first = rows - val_rows;
+        let pixels = self.images.pixels.split_off(first * PIXELS);
+        let validation = Self {
+            images: Images::new(&self.images.path, pixels),
+            labels: self.labels.split_off(first),
+        };
+        Ok((self, validation))
+    }
+}
+
+/// Loads digits with labels from CSV (label, then 784 pixels) or from an IDX image file, whose
+/// label file is found beside it by its name. Either may be compressed with gzip.
+///
+/// # Errors
+///
+/// If the file is missing, damaged, empty, of another kind, or holds a bad value, in a sentence
+/// with file, row and column.
+pub fn load_labelled(path: &Path) -> Result<Dataset, DataError> {
+    let source = source::open(path)?;
+    match source.kind {
+        Kind::Text => {
+            let table = csv::read(path, source.reader, false)?;
+            Ok(Dataset {
+                images: Images::new(path, table.pixels),
+                labels: table.labels,
+            })
+        }
+        Kind::Idx => {
+            let images = Images::new(path, idx::read_images(path, source.reader)?);
+            let labels = idx::read_labels_beside(path, images.len())?;
+            Ok(Dataset { images, labels })
+        }
+        kind => Err(source::wrong_kind(
+            path,
+            kind,
+            "a CSV file with a label and 784 pixels a row, or an IDX image file",
+        )),
+    }
+}
+
+/// Loads digits without labels from CSV (784 pixels, with or without a label before them, which is
+/// dropped), from an IDX image file, or from one PNG or JPEG picture of any size.
+///
+/// `invert` tells whether a picture is dark ink on light ground; the other kinds of file are light
+/// ink on dark ground by definition.
+///
+/// # Errors
+///
+/// If the file is missing, damaged, empty, of another kind, holds a bad value or shows nothing, in
+/// a sentence with file and, where it has them, row and column.
+pub fn load_images(path: &Path, invert: Invert) -> Result<Images, DataError> {
+    let source = source::open(path)?;
+    let pixels = match source.kind {
+        Kind::Text => csv::read(path, source.reader, true)?.pixels,
+        Kind::Idx => idx::read_images(path, source.reader)?,
+        Kind::Picture => image::read(path, source.reader, invert)?.to_vec(),
+        kind => {
+            let wanted = "a PNG or JPEG picture, a CSV file with 784 pixels a row, or an IDX \
+                          image file";
+            return Err(source::wrong_kind(path, kind, wanted));
+        }
+    };
+    Ok(Images::new(path, pixels))
+}
