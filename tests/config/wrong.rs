@@ -1,0 +1,198 @@
+//! Wrong values and files, and what is said about them.
+
+use inception::config::Config;
+
+use super::{args, file, other};
+
+/// The message for a configuration file, with its path cut to `run.toml`.
+fn complaint(text: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, flags) = file(dir.path(), text);
+    let message = flags.resolve().unwrap_err().to_string();
+    message.replace(&format!("{}/", dir.path().display()), "")
+}
+
+#[test]
+fn each_value_out_of_bounds_is_named() {
+    let size = "it must be from 1 to 1048576";
+    let count = "it must be a whole number from 1 to 9223372036854775807";
+    let drop = "it must be a number from 0 (no dropout) to just below 1";
+    let rate = "it must be a finite number above 0 in single precision (1e-45 to 3.4e38)";
+    let cases = [
+        ("--val-rows=0", format!("val_rows is 0; {size}")),
+        ("--maps=32,0", format!("maps is [32, 0]; {size}")),
+        ("--reduce1x1=0", format!("reduce1x1 is 0; {size}")),
+        ("--num-fc1=1048577", format!("num_fc1 is 1048577; {size}")),
+        ("--batch-size=0", format!("batch_size is 0; {size}")),
+        ("--dropout=1", format!("dropout is 1; {drop}")),
+        ("--dropout=-0.5", format!("dropout is -0.5; {drop}")),
+        ("--dropout=nan", format!("dropout is NaN; {drop}")),
+        ("--learning-rate=0", format!("learning_rate is 0; {rate}")),
+        ("--learning-rate=-1", format!("learning_rate is -1; {rate}")),
+        (
+            "--learning-rate=nan",
+            format!("learning_rate is NaN; {rate}"),
+        ),
+        (
+            "--learning-rate=inf",
+            format!("learning_rate is inf; {rate}"),
+        ),
+        ("--steps=0", format!("steps is 0; {count}")),
+        ("--eval-every=0", format!("eval_every is 0; {count}")),
+        ("--log-every=0", format!("log_every is 0; {count}")),
+    ];
+    for (flag, message) in cases {
+        let error = args(&[flag]).resolve().unwrap_err();
+        assert_eq!(error.to_string(), message, "{flag}");
+    }
+    let tiny = args(&["--learning-rate=1e-60"]).resolve().unwrap_err();
+    assert!(tiny.to_string().ends_with(rate), "{tiny}");
+    let error = args(&["--seed=18446744073709551615"])
+        .resolve()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("up to 9223372036854775807"),
+        "{error}"
+    );
+    let empty = Config {
+        maps: vec![],
+        ..other()
+    };
+    let message = "maps is empty; it must be a list of one or more channel counts";
+    assert_eq!(empty.validate().unwrap_err().to_string(), message);
+    let nameless = Config {
+        test: "".into(),
+        ..other()
+    };
+    let message = "test is \"\"; it must be a path of valid UTF-8";
+    assert_eq!(nameless.validate().unwrap_err().to_string(), message);
+    let huge = Config {
+        seed: u64::MAX,
+        ..other()
+    };
+    let message = "seed is 18446744073709551615; it must be a whole number from 0 to \
+                   9223372036854775807";
+    assert_eq!(huge.validate().unwrap_err().to_string(), message);
+}
+
+#[test]
+fn a_bad_value_is_blamed_on_the_file_only_if_it_stands_there() {
+    let text = "in run.toml: dropout is 1.5; it must be a number from 0 (no dropout) to just \
+                below 1";
+    assert_eq!(complaint("dropout = 1.5"), text);
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _) = file(dir.path(), "dropout = 1.5");
+    let path = path.to_str().unwrap();
+    let flags = args(&["--dropout=2", "--config", path]);
+    let error = flags.resolve().unwrap_err();
+    assert!(error.to_string().starts_with("dropout is 2;"), "{error}");
+    let mended = args(&["--dropout=0", "--config", path]).resolve();
+    assert_eq!(mended.unwrap().dropout, 0.0);
+}
+
+#[test]
+fn a_bad_file_is_named_with_line_and_key() {
+    let cases = [
+        (
+            "seed = 1\nstepz = 5\n",
+            "in run.toml, line 2, key stepz: unknown field `stepz`, expected one of `preset`, `train`",
+        ),
+        (
+            "config = 'x'",
+            "in run.toml, line 1, key config: unknown field `config`",
+        ),
+        (
+            "\n\nsteps = 'many'",
+            "in run.toml, line 3, key steps: invalid type: string \"many\", expected u64",
+        ),
+        (
+            "val_rows = -1",
+            "in run.toml, line 1, key val_rows: invalid value: integer `-1`, expected usize",
+        ),
+        (
+            "maps = [\n 8,\n 'x',\n]",
+            "in run.toml, line 3, key maps: invalid type: string \"x\", expected usize",
+        ),
+        (
+            "# a = b\npreset = 'fast'",
+            "in run.toml, line 2, key preset: unknown variant `fast`, expected `tutorial` or `quick`",
+        ),
+        (
+            "module = 'fancy'",
+            "in run.toml, line 1, key module: unknown variant `fancy`",
+        ),
+        (
+            "seed = 1\nseed = 2",
+            "in run.toml, line 2, key seed: duplicate key",
+        ),
+        (
+            "seed = 1\nsteps = ",
+            "in run.toml, line 2, key steps: string values must be quoted",
+        ),
+        ("[seed", "in run.toml, line 1: "),
+        (
+            "seed = 99999999999999999999",
+            "in run.toml, line 1, key seed: ",
+        ),
+    ];
+    for (text, start) in cases {
+        let message = complaint(text);
+        assert!(message.starts_with(start), "{text:?} gives {message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[test]
+fn an_unreadable_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("none.toml");
+    let flags = args(&["--config", path.to_str().unwrap()]);
+    let message = flags.resolve().unwrap_err().to_string();
+    assert!(message.contains("none.toml: "), "{message}");
+    assert!(
+        message.ends_with("check the path after --config"),
+        "{message}"
+    );
+    let path = dir.path().join("run.toml");
+    std::fs::write(&path, b"seed = \xff").unwrap();
+    let flags = args(&["--config", path.to_str().unwrap()]);
+    let message = flags.resolve().unwrap_err().to_string();
+    assert!(message.contains("UTF-8"), "{message}");
+}
+
+#[test]
+fn a_bad_stored_configuration_is_refused() {
+    let json = other().to_json().unwrap();
+    let cases = [
+        ("", "EOF while parsing"),
+        ("[]", "invalid"),
+        (
+            &json.replace("\"seed\"", "\"sead\""),
+            "unknown field `sead`",
+        ),
+        (
+            &json.replace("\"seed\":9223372036854775807,", ""),
+            "missing field `seed`",
+        ),
+        (&json.replace("[3,4,5]", "[]"), "maps is empty"),
+        (&json.replace("0.003", "1e999"), "number out of range"),
+        (&"[".repeat(100_000), "the stored configuration"),
+    ];
+    for (text, part) in cases {
+        let message = Config::from_json(text).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn files_cut_or_garbled_anywhere_never_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = other().to_toml().unwrap();
+    for at in 0..text.len() {
+        let _ = file(dir.path(), &text[..at]).1.resolve();
+        for byte in ["\0", "\"", "[", "=", "\n", "é"] {
+            let garbled = format!("{}{byte}{}", &text[..at], &text[at..]);
+            let _ = file(dir.path(), &garbled).1.resolve();
+        }
+    }
+}
