@@ -12,3 +12,4 @@ pub mod ops;
 pub mod plan;
 pub mod recording;
 pub mod tape;
+pub mod train;

@@ -1,22 +1,11 @@
 //! Which rows a training step takes: a pure function of order, seed and step, so that a run that
 //! is resumed goes on exactly where it stopped.
 
-use clap::ValueEnum;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
-use serde::{Deserialize, Serialize};
 
 use super::DataError;
-
-/// The order in which training takes the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Order {
-    /// Consecutive rows, from row `(step * batch) mod (count - batch)` on.
-    Cyclic,
-    /// Every row once per epoch, each epoch in a new random order.
-    Shuffle,
-}
+use crate::config::Order;
 
 /// Gives the rows of each batch.
 #[derive(Debug, Clone)]

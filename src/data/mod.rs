@@ -12,7 +12,7 @@ mod idx;
 mod image;
 mod source;
 
-pub use batches::{Batches, Order, permutation};
+pub use batches::{Batches, permutation};
 pub use dataset::{Dataset, Images, load_images, load_labelled};
 pub use image::Invert;
 
