@@ -1,0 +1,83 @@
+//! `inception devices`: which adapters there are, and what they can carry.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Failure, Global, bytes};
+use crate::config::{Config, Preset};
+use crate::gpu::{self, AdapterFacts, GpuError};
+use crate::train::Recordings;
+
+/// List the adapters, their limits, and whether the tutorial's network fits
+#[derive(Args)]
+#[command(after_help = "Examples:\n  inception devices\n  inception devices --backend vulkan --json")]
+pub(super) struct DevicesCommand {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Device {
+    index: usize,
+    #[serde(flatten)]
+    facts: AdapterFacts,
+    /// Why the tutorial's network does not fit, if so.
+    tutorial_misfit: Option<String>,
+    /// Device memory that training the tutorial's network takes, bytes.
+    tutorial_memory: u64,
+}
+
+pub(super) fn run(command: DevicesCommand, global: &Global) -> Result<(), Failure> {
+    let found = pollster::block_on(gpu::list(global.backend));
+    if found.is_empty() {
+        return Err(GpuError::NoAdapter.into());
+    }
+    let devices: Vec<_> =
+        found.into_iter().enumerate().map(|(index, facts)| judge(index, facts)).collect();
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&devices)?);
+        return Ok(());
+    }
+    for device in devices {
+        print(&device);
+    }
+    Ok(())
+}
+
+/// Records and shards the tutorial's network on MNIST for this adapter.
+fn judge(index: usize, facts: AdapterFacts) -> Device {
+    let config = Config::preset(Preset::Tutorial);
+    let mut recordings = Recordings::training(&config, 70_000, [28, 28]);
+    let limit = facts.max_binding.min(facts.max_buffer) / 16 * 16;
+    let misfit = recordings.shard(limit).err().map(|error| error.to_string());
+    Device { index, facts, tutorial_misfit: misfit, tutorial_memory: recordings.memory() }
+}
+
+fn print(device: &Device) {
+    let facts = &device.facts;
+    println!("{}: {}", device.index, facts.name);
+    println!("   type              {}, {}", facts.kind, facts.backend);
+    println!("   driver            {}", facts.driver);
+    println!("   buffer / binding  {} / {}", bytes(facts.max_buffer), bytes(facts.max_binding));
+    println!(
+        "   workgroups        {} threads, {} of memory, {} an axis",
+        facts.workgroup_threads,
+        bytes(facts.workgroup_memory.into()),
+        facts.max_workgroups
+    );
+    let subgroup = match facts.subgroup {
+        [0, 0] => "none".to_string(),
+        [low, high] if low == high => low.to_string(),
+        [low, high] => format!("{low} to {high}"),
+    };
+    println!("   subgroups         {subgroup}");
+    println!("   features          {}", facts.features.join(", "));
+    match &device.tutorial_misfit {
+        None => println!(
+            "   tutorial network  fits the limits; training takes {} of device memory",
+            bytes(device.tutorial_memory)
+        ),
+        Some(reason) => println!("   tutorial network  does not fit: {reason}"),
+    }
+}

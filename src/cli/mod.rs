@@ -1,0 +1,161 @@
+//! The command line: what was asked for, and one file a command.
+
+mod devices;
+mod network;
+mod predict;
+mod test;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::ConfigError;
+use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions};
+
+/// Train and run Inception networks on any GPU through WebGPU.
+#[derive(Parser)]
+#[command(name = "inception", version, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n\
+    Results go to stdout, everything else to stderr.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Global {
+    /// The adapter's number in `inception devices`, or a part of its name
+    #[arg(long, global = true, value_name = "NAME|INDEX", help_heading = "Device")]
+    adapter: Option<String>,
+    /// Reach the GPU through this interface only
+    #[arg(long, global = true, help_heading = "Device")]
+    backend: Option<Backend>,
+    /// Compute on the processor, through a software adapter
+    #[arg(long, global = true, help_heading = "Device")]
+    software: bool,
+    /// The limits to ask the adapter for: all it has, or what every browser offers
+    #[arg(long, global = true, value_name = "WHICH", default_value = "adapter")]
+    #[arg(help_heading = "Device", hide_default_value = true)]
+    limits: LimitChoice,
+    /// Say more; twice for debugging
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum LimitChoice {
+    /// What the adapter offers
+    Adapter,
+    /// WebGPU's defaults
+    Default,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(Box<train::TrainCommand>),
+    Test(test::TestCommand),
+    Predict(predict::PredictCommand),
+    Devices(devices::DevicesCommand),
+}
+
+/// A failure as one sentence, and whether it is the command line's fault.
+struct Failure {
+    message: String,
+    usage: bool,
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure { message: error.to_string(), usage: false }
+    }
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), usage: false }
+    }
+
+    fn usage(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), usage: true }
+    }
+
+    /// A value out of bounds is wrong usage, unless it stands in a file.
+    fn config(error: ConfigError) -> Self {
+        let usage = matches!(&error, ConfigError::Value { file: None, .. });
+        Failure { message: error.to_string(), usage }
+    }
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.global.verbose {
+        0 => "off",
+        1 => "inception=debug,wgpu_core=warn,wgpu_hal=warn",
+        _ => "debug",
+    };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
+    let result = match cli.command {
+        Command::Train(command) => train::run(*command, &cli.global),
+        Command::Test(command) => test::run(command, &cli.global),
+        Command::Predict(command) => predict::run(command, &cli.global),
+        Command::Devices(command) => devices::run(command, &cli.global),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            ExitCode::from(if failure.usage { 2 } else { 1 })
+        }
+    }
+}
+
+/// Opens the adapter asked for and says which one it is.
+fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
+    let options = GpuOptions {
+        backend: global.backend,
+        adapter: global.adapter.clone(),
+        software: global.software,
+        default_limits: global.limits == LimitChoice::Default,
+    };
+    let gpu = pollster::block_on(Gpu::open(&options))?;
+    eprintln!("adapter: {}", adapter_line(&gpu.facts));
+    Ok(gpu)
+}
+
+fn adapter_line(facts: &AdapterFacts) -> String {
+    format!("{} ({}, {}, driver {})", facts.name, facts.kind, facts.backend, facts.driver)
+}
+
+/// Bytes for people: `1.7 GB`.
+fn bytes(count: u64) -> String {
+    let count = count as f64;
+    match count {
+        c if c >= 1e9 => format!("{:.2} GB", c / 1e9),
+        c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
+        c => format!("{:.1} kB", c / 1e3),
+    }
+}
+
+/// A whole number with its thousands parted: `140,553,134`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A progress bar on stderr; hidden where stderr is no terminal, or when the work ends at once.
+fn progress_bar(length: u64, template: &str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    indicatif::ProgressBar::new(length).with_style(style)
+}

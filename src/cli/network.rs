@@ -1,0 +1,52 @@
+//! A saved network opened for use: what `test` and `predict` share.
+
+use std::path::Path;
+
+use super::{Failure, Global, open_gpu, progress_bar};
+use crate::checkpoint::WeightFile;
+use crate::config::Config;
+use crate::data::{Images, SIDE};
+use crate::train::{Recordings, Trainer};
+
+/// The saved network on the device, with these images.
+pub(super) fn open(model: &Path, images: &Images, global: &Global) -> Result<Trainer, Failure> {
+    let file = WeightFile::open(model)?;
+    let Some(config) = file.config() else {
+        return Err(Failure::new(format!(
+            "{} holds weights but not the network's sizes, so another program made it; train on \
+             from it with `inception train --init-weights`, which takes the sizes as flags",
+            file.path().display()
+        )));
+    };
+    with_weights(&file, config, images, global)
+}
+
+fn with_weights(
+    file: &WeightFile,
+    config: &Config,
+    images: &Images,
+    global: &Global,
+) -> Result<Trainer, Failure> {
+    let mut recordings = Recordings::inference(config, images.len(), [SIDE, SIDE]);
+    let parameters = recordings.parameters();
+    let tensors = file.tensors_matching(&parameters)?;
+    let gpu = open_gpu(global)?;
+    recordings.shard(gpu.buffer_limit())?;
+    let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
+    for tensor in tensors {
+        trainer.set(tensor.name, tensor.bytes);
+    }
+    Ok(trainer)
+}
+
+/// Ten probabilities for each of these images, with a progress bar.
+pub(super) fn classify(
+    trainer: &mut Trainer,
+    images: std::ops::Range<usize>,
+) -> Result<Vec<[f32; 10]>, Failure> {
+    let template = "classifying {wide_bar} {pos}/{len} images, {per_sec}, {eta} left";
+    let bar = progress_bar(images.len() as u64, template);
+    let result = trainer.classify(images, |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    Ok(result?)
+}

@@ -1,0 +1,54 @@
+//! `inception test`: how good a saved network is.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, Global, network};
+use crate::data::load_labelled;
+use crate::metrics::Confusion;
+use crate::train::likeliest;
+
+/// Measure a saved network on labelled digits
+///
+/// Prints accuracy, a table by class and the confusion matrix.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    inception test --model runs/quick\n  \
+    inception test --model runs/quick/model.safetensors --test t10k-images-idx3-ubyte.gz --json")]
+pub(super) struct TestCommand {
+    /// The model's file, or the folder that `train --out` made
+    #[arg(long, value_name = "FILE|DIR")]
+    model: PathBuf,
+    /// Labelled digits, CSV or IDX, also gzipped
+    #[arg(long, value_name = "FILE", default_value = "assets/mnist/mnist_test.csv.gz")]
+    test: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: TestCommand, global: &Global) -> Result<(), Failure> {
+    let dataset = load_labelled(&command.test)?;
+    let mut trainer = network::open(&command.model, &dataset.images, global)?;
+    let probabilities = network::classify(&mut trainer, 0..dataset.len())?;
+    let confusion = confusion(&dataset.labels, &probabilities)?;
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&confusion)?);
+    } else {
+        println!("{confusion}");
+    }
+    Ok(())
+}
+
+/// Counts truths against the likeliest classes.
+pub(super) fn confusion(
+    labels: &[u8],
+    probabilities: &[[f32; 10]],
+) -> Result<Confusion, Failure> {
+    let mut confusion = Confusion::default();
+    for (label, row) in labels.iter().zip(probabilities) {
+        confusion.add(usize::from(*label), usize::from(likeliest(row)))?;
+    }
+    Ok(confusion)
+}
