@@ -83,13 +83,15 @@ fn equal_checkpoints_are_equal_in_bytes() {
     }
 }
 
+type Reader = fn() -> Result<Vec<u8>, String>;
+
 #[test]
 fn a_failing_save_leaves_the_older_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     save_to(dir.path(), 1);
     let before = fs::read(dir.path().join(MODEL_FILE)).unwrap();
     let moments = optimizer_tensors(&weights());
-    let wrong: [(fn() -> Result<Vec<u8>, String>, &str); 4] = [
+    let wrong: [(Reader, &str); 4] = [
         (|| Err("the device was lost".into()), "the device was lost"),
         (
             || Ok(vec![0; 8]),
