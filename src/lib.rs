@@ -1,6 +1,7 @@
 //! inception-wgpu: train and run Inception networks on any GPU through WebGPU.
 
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod engine;

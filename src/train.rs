@@ -294,6 +294,14 @@ impl Trainer {
         self.arrived(LOSSES_IN_FLIGHT)
     }
 
+    /// Waits until the device has done everything submitted so far.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    pub fn wait(&mut self) -> Result<(), EngineError> {
+        self.engine.finish()
+    }
+
     /// Waits for all losses that are still on their way.
     ///
     /// # Errors
