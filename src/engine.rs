@@ -35,7 +35,7 @@ pub enum EngineError {
 
 /// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
 pub struct Engine {
-    gpu: Gpu,
+    pub(crate) gpu: Gpu,
     buffers: HashMap<(TensorId, usize), wgpu::Buffer>,
     pipelines: HashMap<(String, &'static str), wgpu::ComputePipeline>,
     modules: HashMap<String, wgpu::ShaderModule>,
@@ -51,13 +51,22 @@ const MAX_IN_FLIGHT: usize = 3;
 
 /// A recording made ready: replaying it makes no buffer, bind group or pipeline.
 pub struct Program {
-    steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
-struct Step {
+pub(crate) struct Step {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
+}
+
+impl Step {
+    pub(crate) fn dispatch(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        let [x, y, z] = self.workgroups;
+        pass.dispatch_workgroups(x, y, z);
+    }
 }
 
 impl Program {
@@ -210,10 +219,7 @@ impl Engine {
         {
             let mut compute = encoder.begin_compute_pass(&Default::default());
             for step in &program.steps {
-                compute.set_pipeline(&step.pipeline);
-                compute.set_bind_group(0, &step.bind_group, &[]);
-                let [x, y, z] = step.workgroups;
-                compute.dispatch_workgroups(x, y, z);
+                step.dispatch(&mut compute);
             }
         }
         self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
@@ -283,12 +289,20 @@ impl Engine {
         let mut bytes = Vec::with_capacity(info.len() * 4);
         let row = info.len() / info.shape[0] * 4;
         for (shard, rows) in info.shards.iter().enumerate() {
-            let size = (rows * row) as u64;
-            let pending = self.copy(&self.buffers[&(id, shard)], self.staging(size), size);
-            let begin = bytes.len();
-            bytes.resize(begin + rows * row, 0);
-            self.arrive(pending, &mut bytes[begin..])?;
+            bytes.extend(self.read_buffer(&self.buffers[&(id, shard)], (rows * row) as u64)?);
         }
+        Ok(bytes)
+    }
+
+    /// The first `size` bytes of a buffer, after everything submitted so far. Waits.
+    pub(crate) fn read_buffer(
+        &self,
+        buffer: &wgpu::Buffer,
+        size: u64,
+    ) -> Result<Vec<u8>, EngineError> {
+        let pending = self.copy(buffer, self.staging(size), size);
+        let mut bytes = vec![0; size as usize];
+        self.arrive(pending, &mut bytes)?;
         Ok(bytes)
     }
 

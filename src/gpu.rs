@@ -197,16 +197,23 @@ pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
 async fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
     let backends = match backend {
         None => {
-            wgpu::Backends::VULKAN
-                | wgpu::Backends::METAL
-                | wgpu::Backends::DX12
-                | wgpu::Backends::GL
+            let first = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+            let found = adapters_of(first).await;
+            if !found.is_empty() {
+                return found;
+            }
+            // OpenGL shows the same hardware once more, so it is the last resort.
+            wgpu::Backends::GL
         }
         Some(Backend::Vulkan) => wgpu::Backends::VULKAN,
         Some(Backend::Metal) => wgpu::Backends::METAL,
         Some(Backend::Dx12) => wgpu::Backends::DX12,
         Some(Backend::Gl) => wgpu::Backends::GL,
     };
+    adapters_of(backends).await
+}
+
+async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
         ..wgpu::InstanceDescriptor::new_without_display_handle()
@@ -227,7 +234,7 @@ async fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
             wgpu::DeviceType::Other => 3,
             wgpu::DeviceType::Cpu => 4,
         };
-        (kind, info.backend == wgpu::Backend::Gl)
+        kind
     });
     adapters
 }

@@ -13,4 +13,5 @@ pub mod ops;
 pub mod plan;
 pub mod recording;
 pub mod tape;
+pub mod timing;
 pub mod train;

@@ -275,6 +275,32 @@ impl Trainer {
     /// # Panics
     /// When only inference was recorded.
     pub fn train_step(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
+        let loss = self.begin_step();
+        self.engine.run(self.training.as_ref().expect("training was compiled"))?;
+        self.step += 1;
+        let pending = self.engine.fetch(loss, 1)?;
+        self.losses.push_back((self.step, pending));
+        self.arrived(LOSSES_IN_FLIGHT)
+    }
+
+    /// A training step whose passes are timed one by one, in seconds: see
+    /// [`Engine::run_timed`](crate::engine::Engine::run_timed).
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    ///
+    /// # Panics
+    /// When only inference was recorded.
+    pub fn timed_step(&mut self) -> Result<Option<Vec<f64>>, EngineError> {
+        self.begin_step();
+        let times =
+            self.engine.run_timed(self.training.as_ref().expect("training was compiled"))?;
+        self.step += 1;
+        Ok(times)
+    }
+
+    /// Writes what this step needs; the tensor that will hold its loss.
+    fn begin_step(&mut self) -> TensorId {
         let config = &self.recordings.config;
         let ids = self.recordings.training.as_ref().expect("training was recorded");
         let (rows_id, rate_id, key_id) = (ids.rows, ids.rate, ids.dropout_key);
@@ -287,11 +313,7 @@ impl Trainer {
         self.write(rows_id, bytemuck::cast_slice(&rows));
         self.write(rate_id, bytemuck::bytes_of(&rate));
         self.write(key_id, bytemuck::cast_slice(&key));
-        self.engine.run(self.training.as_ref().expect("training was compiled"))?;
-        self.step += 1;
-        let pending = self.engine.fetch(loss, 1)?;
-        self.losses.push_back((self.step, pending));
-        self.arrived(LOSSES_IN_FLIGHT)
+        loss
     }
 
     /// Waits until the device has done everything submitted so far.
@@ -350,7 +372,8 @@ impl Trainer {
             if let Some((pending, count)) = std::mem::replace(&mut waiting, next) {
                 let values = self.engine.collect(pending)?;
                 let rows = values.chunks_exact(10).take(count);
-                probabilities.extend(rows.map(|row| <[f32; 10]>::try_from(row).unwrap_or_default()));
+                probabilities
+                    .extend(rows.map(|row| <[f32; 10]>::try_from(row).unwrap_or_default()));
                 progress(probabilities.len());
             }
         }

@@ -42,14 +42,8 @@ fn rows_are_readable_at_once_and_exact() {
             test_accuracy: Some(0.9838),
             seconds: 12.345,
         },
-        Row {
-            loss: Some(f32::MIN_POSITIVE),
-            ..row(30)
-        },
-        Row {
-            loss: Some(f32::INFINITY),
-            ..row(40)
-        },
+        Row { loss: Some(f32::MIN_POSITIVE), ..row(30) },
+        Row { loss: Some(f32::INFINITY), ..row(40) },
     ];
     for (index, row) in rows.iter().enumerate() {
         file.append(row).unwrap();
@@ -60,10 +54,7 @@ fn rows_are_readable_at_once_and_exact() {
     let lines: Vec<&str> = lines.lines().collect();
     assert_eq!(lines[1], "10,0.07692308,,,5.000");
     assert_eq!(lines[2], "20,0.04347826,0.3333333333333333,,10.000");
-    assert_eq!(
-        lines[3],
-        "18446744073709551615,,0.30000000000000004,0.9838,12.345"
-    );
+    assert_eq!(lines[3], "18446744073709551615,,0.30000000000000004,0.9838,12.345");
 }
 
 #[test]
@@ -107,33 +98,18 @@ fn wrong_files_are_named_and_left_alone() {
         ("a,b\n1,2\n".to_string(), "is not a metrics file"),
         ("\n".to_string(), "is not a metrics file"),
         ("notes".to_string(), "is not a metrics file"),
-        (
-            format!("{HEADER}\n{good}\n20,0.5\n"),
-            "line 3: 5 fields are needed and 2 found; mend",
-        ),
+        (format!("{HEADER}\n{good}\n20,0.5\n"), "line 3: 5 fields are needed and 2 found; mend"),
         (format!("{HEADER}\nx,0.5,,,1\n"), "line 2: step is \"x\""),
         (format!("{HEADER}\n-1,0.5,,,1\n"), "line 2: step is \"-1\""),
-        (
-            format!("{HEADER}\n1,half,,,1\n"),
-            "line 2: loss is \"half\"",
-        ),
-        (
-            format!("{HEADER}\n1,0.5,?,,1\n"),
-            "line 2: val_accuracy is \"?\"",
-        ),
-        (
-            format!("{HEADER}\n1,0.5,,?,1\n"),
-            "line 2: test_accuracy is \"?\"",
-        ),
+        (format!("{HEADER}\n1,half,,,1\n"), "line 2: loss is \"half\""),
+        (format!("{HEADER}\n1,0.5,?,,1\n"), "line 2: val_accuracy is \"?\""),
+        (format!("{HEADER}\n1,0.5,,?,1\n"), "line 2: test_accuracy is \"?\""),
         (format!("{HEADER}\n1,0.5,,,\n"), "line 2: seconds is \"\""),
         (format!("{HEADER}\n\n{good}\n"), "line 2: 5 fields"),
     ];
     for (content, part) in cases {
         fs::write(&path, &content).unwrap();
-        for error in [
-            read(&path).unwrap_err(),
-            MetricsFile::resume(&path, 100).unwrap_err(),
-        ] {
+        for error in [read(&path).unwrap_err(), MetricsFile::resume(&path, 100).unwrap_err()] {
             let message = error.to_string();
             assert!(message.contains("metrics.csv"), "{message}");
             assert!(message.contains(part), "{content:?} gives {message}");

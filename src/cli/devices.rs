@@ -3,14 +3,16 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failure, Global, bytes};
+use super::{Failure, Global, bytes, print_results};
 use crate::config::{Config, Preset};
 use crate::gpu::{self, AdapterFacts, GpuError};
 use crate::train::Recordings;
 
 /// List the adapters, their limits, and whether the tutorial's network fits
 #[derive(Args)]
-#[command(after_help = "Examples:\n  inception devices\n  inception devices --backend vulkan --json")]
+#[command(
+    after_help = "Examples:\n  inception devices\n  inception devices --backend vulkan --json"
+)]
 pub(super) struct DevicesCommand {
     /// Print JSON
     #[arg(long)]
@@ -36,13 +38,10 @@ pub(super) fn run(command: DevicesCommand, global: &Global) -> Result<(), Failur
     let devices: Vec<_> =
         found.into_iter().enumerate().map(|(index, facts)| judge(index, facts)).collect();
     if command.json {
-        println!("{}", serde_json::to_string_pretty(&devices)?);
-        return Ok(());
+        return print_results(&serde_json::to_string_pretty(&devices)?);
     }
-    for device in devices {
-        print(&device);
-    }
-    Ok(())
+    let described: Vec<_> = devices.iter().map(describe).collect();
+    print_results(&described.join("\n"))
 }
 
 /// Records and shards the tutorial's network on MNIST for this adapter.
@@ -54,30 +53,34 @@ fn judge(index: usize, facts: AdapterFacts) -> Device {
     Device { index, facts, tutorial_misfit: misfit, tutorial_memory: recordings.memory() }
 }
 
-fn print(device: &Device) {
+fn describe(device: &Device) -> String {
     let facts = &device.facts;
-    println!("{}: {}", device.index, facts.name);
-    println!("   type              {}, {}", facts.kind, facts.backend);
-    println!("   driver            {}", facts.driver);
-    println!("   buffer / binding  {} / {}", bytes(facts.max_buffer), bytes(facts.max_binding));
-    println!(
-        "   workgroups        {} threads, {} of memory, {} an axis",
-        facts.workgroup_threads,
-        bytes(facts.workgroup_memory.into()),
-        facts.max_workgroups
-    );
     let subgroup = match facts.subgroup {
         [0, 0] => "none".to_string(),
         [low, high] if low == high => low.to_string(),
         [low, high] => format!("{low} to {high}"),
     };
-    println!("   subgroups         {subgroup}");
-    println!("   features          {}", facts.features.join(", "));
-    match &device.tutorial_misfit {
-        None => println!(
-            "   tutorial network  fits the limits; training takes {} of device memory",
+    let tutorial = match &device.tutorial_misfit {
+        None => format!(
+            "fits the limits; training takes {} of device memory",
             bytes(device.tutorial_memory)
         ),
-        Some(reason) => println!("   tutorial network  does not fit: {reason}"),
-    }
+        Some(reason) => format!("does not fit: {reason}"),
+    };
+    let lines = [
+        format!("{}: {}", device.index, facts.name),
+        format!("   type              {}, {}", facts.kind, facts.backend),
+        format!("   driver            {}", facts.driver),
+        format!("   buffer / binding  {} / {}", bytes(facts.max_buffer), bytes(facts.max_binding)),
+        format!(
+            "   workgroups        {} threads, {} of memory, {} an axis",
+            facts.workgroup_threads,
+            bytes(facts.workgroup_memory.into()),
+            facts.max_workgroups
+        ),
+        format!("   subgroups         {subgroup}"),
+        format!("   features          {}", facts.features.join(", ")),
+        format!("   tutorial network  {tutorial}"),
+    ];
+    lines.join("\n")
 }

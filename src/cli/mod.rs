@@ -3,6 +3,7 @@
 mod devices;
 mod network;
 mod predict;
+mod profile;
 mod test;
 mod train;
 
@@ -59,6 +60,7 @@ enum Command {
     Test(test::TestCommand),
     Predict(predict::PredictCommand),
     Devices(devices::DevicesCommand),
+    Profile(Box<profile::ProfileCommand>),
 }
 
 /// A failure as one sentence, and whether it is the command line's fault.
@@ -78,14 +80,22 @@ impl Failure {
         Failure { message: message.into(), usage: false }
     }
 
-    fn usage(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), usage: true }
-    }
-
     /// A value out of bounds is wrong usage, unless it stands in a file.
     fn config(error: ConfigError) -> Self {
         let usage = matches!(&error, ConfigError::Value { file: None, .. });
         Failure { message: error.to_string(), usage }
+    }
+}
+
+/// Prints results on stdout. Whoever reads us may have had enough, as `head` does: that is no
+/// failure, and no panic as `println!` would have it.
+fn print_results(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -103,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => test::run(command, &cli.global),
         Command::Predict(command) => predict::run(command, &cli.global),
         Command::Devices(command) => devices::run(command, &cli.global),
+        Command::Profile(command) => profile::run(*command, &cli.global),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Global, network};
+use super::{Failure, Global, network, print_results};
 use crate::data::load_labelled;
 use crate::metrics::Confusion;
 use crate::train::likeliest;
@@ -33,19 +33,14 @@ pub(super) fn run(command: TestCommand, global: &Global) -> Result<(), Failure> 
     let mut trainer = network::open(&command.model, &dataset.images, global)?;
     let probabilities = network::classify(&mut trainer, 0..dataset.len())?;
     let confusion = confusion(&dataset.labels, &probabilities)?;
-    if command.json {
-        println!("{}", serde_json::to_string_pretty(&confusion)?);
-    } else {
-        println!("{confusion}");
+    match command.json {
+        true => print_results(&serde_json::to_string_pretty(&confusion)?),
+        false => print_results(&confusion.to_string()),
     }
-    Ok(())
 }
 
 /// Counts truths against the likeliest classes.
-pub(super) fn confusion(
-    labels: &[u8],
-    probabilities: &[[f32; 10]],
-) -> Result<Confusion, Failure> {
+pub(super) fn confusion(labels: &[u8], probabilities: &[[f32; 10]]) -> Result<Confusion, Failure> {
     let mut confusion = Confusion::default();
     for (label, row) in labels.iter().zip(probabilities) {
         confusion.add(usize::from(*label), usize::from(likeliest(row)))?;

@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::test::confusion;
-use super::{Failure, Global, bytes, network, open_gpu, progress_bar, thousands};
+use super::{Failure, Global, bytes, network, open_gpu, print_results, progress_bar, thousands};
 use crate::checkpoint::{self, Checkpoint, MODEL_FILE, TensorSource, WeightFile};
 use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, Dataset, Images, SIDE, load_labelled};
@@ -44,16 +44,17 @@ pub(super) struct TrainCommand {
 }
 
 /// All labelled images of a run, one after the other: training, validation and test rows.
-struct Samples {
-    images: Images,
-    labels: Vec<u8>,
-    train: usize,
+pub(super) struct Samples {
+    pub(super) images: Images,
+    pub(super) labels: Vec<u8>,
+    pub(super) train: usize,
     validation: usize,
 }
 
 impl Samples {
-    fn load(config: &Config) -> Result<Samples, Failure> {
-        let (train, validation) = load_labelled(&config.train)?.split_validation(config.val_rows)?;
+    pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
+        let (train, validation) =
+            load_labelled(&config.train)?.split_validation(config.val_rows)?;
         let test = load_labelled(&config.test)?;
         let (trained, validated) = (train.len(), validation.len());
         let Dataset { mut images, mut labels } = train;
@@ -368,10 +369,9 @@ impl Run {
                 "seconds": seconds,
                 "out": self.out,
             });
-            println!("{}", serde_json::to_string_pretty(&summary)?);
-            return Ok(());
+            return print_results(&serde_json::to_string_pretty(&summary)?);
         }
-        println!(
+        let mut result = format!(
             "test accuracy {:.2} % ({} of {} digits) after {} steps in {seconds:.1} s",
             accuracy * 100.0,
             thousands(confusion.correct()),
@@ -379,9 +379,9 @@ impl Run {
             thousands(step),
         );
         match &self.out {
-            Some(out) => println!("saved in {}", out.display()),
+            Some(out) => result.push_str(&format!("\nsaved in {}", out.display())),
             None => eprintln!("the weights were not saved; give --out DIR to keep them"),
         }
-        Ok(())
+        print_results(&result)
     }
 }

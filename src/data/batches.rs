@@ -26,9 +26,7 @@ impl Batches {
     /// If the batch is empty or there are fewer rows than it takes.
     pub fn new(order: Order, seed: u64, batch: usize, count: usize) -> Result<Self, DataError> {
         if batch == 0 {
-            return Err(DataError::new(
-                "The batch is 0 rows. Set it to 1 or more.".to_owned(),
-            ));
+            return Err(DataError::new("The batch is 0 rows. Set it to 1 or more.".to_owned()));
         }
         if count < batch {
             return Err(DataError::new(format!(
@@ -41,13 +39,7 @@ impl Batches {
                 "There are {count} rows, more than can be numbered. Use a smaller file."
             )));
         }
-        Ok(Self {
-            order,
-            seed,
-            batch,
-            count,
-            epoch: None,
-        })
+        Ok(Self { order, seed, batch, count, epoch: None })
     }
 
     /// The rows of step `step` (counted from 0), `batch` of them, each less than `count`.
@@ -85,9 +77,8 @@ impl Batches {
     fn permutation_of(&mut self, epoch: u64) -> &[u32] {
         let (seed, count) = (self.seed, self.count as u32);
         let kept = self.epoch.take().filter(|(kept, _)| *kept == epoch);
-        let (_, rows) = self
-            .epoch
-            .insert(kept.unwrap_or_else(|| (epoch, permutation(seed, epoch, count))));
+        let (_, rows) =
+            self.epoch.insert(kept.unwrap_or_else(|| (epoch, permutation(seed, epoch, count))));
         rows
     }
 }

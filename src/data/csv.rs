@@ -40,10 +40,7 @@ pub(super) fn read(
         .quoting(false)
         .buffer_capacity(1 << 16)
         .from_reader(LineLimit { reader, length: 0 });
-    let mut table = Table {
-        pixels: Vec::new(),
-        labels: Vec::new(),
-    };
+    let mut table = Table { pixels: Vec::new(), labels: Vec::new() };
     let mut record = ByteRecord::new();
     let mut rows = 0;
     let mut columns = PIXELS + 1;
@@ -146,11 +143,7 @@ fn wrong_columns(
     let name = path.display();
     let found = record.len();
     let plural = if found == 1 { "" } else { "s" };
-    let problem = if found < columns {
-        "too short"
-    } else {
-        "too long"
-    };
+    let problem = if found < columns { "too short" } else { "too long" };
     let at = found.min(columns) + 1;
     let wanted = match (row, unlabelled_too) {
         (1, true) => "Wanted are 784 pixels (28 x 28), with or without a label before them".into(),
@@ -183,9 +176,7 @@ fn bad_value(path: &Path, row: usize, column: usize, field: &[u8], is_label: boo
     } else {
         "A pixel is a whole number from 0 to 255."
     };
-    DataError::new(format!(
-        "{name}, row {row}, column {column}: {problem}. {wanted}"
-    ))
+    DataError::new(format!("{name}, row {row}, column {column}: {problem}. {wanted}"))
 }
 
 fn csv_error(path: &Path, row: usize, error: csv::Error) -> DataError {
@@ -207,9 +198,7 @@ fn csv_error(path: &Path, row: usize, error: csv::Error) -> DataError {
 fn bare(field: &[u8]) -> &[u8] {
     let field = field.trim_ascii();
     let inner = field.strip_prefix(b"\"");
-    inner
-        .and_then(|field| field.strip_suffix(b"\""))
-        .unwrap_or(field)
+    inner.and_then(|field| field.strip_suffix(b"\"")).unwrap_or(field)
 }
 
 fn as_float(field: &[u8]) -> Option<f64> {

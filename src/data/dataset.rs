@@ -22,12 +22,7 @@ pub struct Images {
 impl Images {
     /// 28x28 images from their pixels, shape `[count, 28, 28]`.
     fn new(path: &Path, pixels: Vec<u8>) -> Self {
-        Self {
-            path: path.to_owned(),
-            height: SIDE,
-            width: SIDE,
-            pixels,
-        }
+        Self { path: path.to_owned(), height: SIDE, width: SIDE, pixels }
     }
 
     /// Number of images.
@@ -108,10 +103,7 @@ pub fn load_labelled(path: &Path) -> Result<Dataset, DataError> {
     match source.kind {
         Kind::Text => {
             let table = csv::read(path, source.reader, false)?;
-            Ok(Dataset {
-                images: Images::new(path, table.pixels),
-                labels: table.labels,
-            })
+            Ok(Dataset { images: Images::new(path, table.pixels), labels: table.labels })
         }
         Kind::Idx => {
             let images = Images::new(path, idx::read_images(path, source.reader)?);

@@ -40,10 +40,7 @@ fn read_labels(path: &Path, mut reader: impl Read) -> Result<Vec<u8>, DataError>
     }
     let [count] = header(path, &mut reader)?;
     let labels = body(path, reader, count, 1, "labels")?;
-    match labels
-        .iter()
-        .position(|&label| usize::from(label) >= LABELS)
-    {
+    match labels.iter().position(|&label| usize::from(label) >= LABELS) {
         None => Ok(labels),
         Some(at) => Err(DataError::new(format!(
             "{}, row {}: {} is not a label. A label is a whole number from 0 to 9.",
@@ -90,9 +87,7 @@ fn label_path(images: &Path) -> Result<PathBuf, DataError> {
     let dash = plain.replace(".idx", "-idx");
     let dot = plain.replace("-idx", ".idx");
     let other = [plain, &dash, &dot];
-    let other = other
-        .iter()
-        .flat_map(|name| [name.to_string(), format!("{name}.gz")]);
+    let other = other.iter().flat_map(|name| [name.to_string(), format!("{name}.gz")]);
     std::iter::once(wanted.clone())
         .chain(other)
         .map(|name| images.with_file_name(name))
@@ -152,11 +147,7 @@ fn body(
     let length = count as usize * size;
     let mut bytes = Vec::new();
     let failed = |error: io::Error| source::read_error(path, &error);
-    reader
-        .by_ref()
-        .take(length as u64)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    reader.by_ref().take(length as u64).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() < length {
         return Err(DataError::new(format!(
             "{name} is cut short: its header says {count} {items}, but it ends after {}. \
@@ -185,11 +176,7 @@ fn wrong_magic(path: &Path, found: u32, expected: u32) -> DataError {
         }
         _ => ". It is not an MNIST file of that kind, or it is damaged: fetch it again",
     };
-    let wanted = if expected == IMAGES {
-        "images"
-    } else {
-        "labels"
-    };
+    let wanted = if expected == IMAGES { "images" } else { "labels" };
     DataError::new(format!(
         "{name}: an IDX file of {wanted} starts with 0x{expected:08x}, this one starts with \
          0x{found:08x}{meaning}."

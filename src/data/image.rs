@@ -192,15 +192,10 @@ fn ink(grey: &Grey, invert: Invert) -> Option<Grey> {
         return None;
     }
     // Full strength is what the strongest tenth of the ink has, not one stray pixel.
-    let mut strong: Vec<f32> = ink
-        .iter()
-        .copied()
-        .filter(|&value| value > most / 2.0)
-        .collect();
+    let mut strong: Vec<f32> = ink.iter().copied().filter(|&value| value > most / 2.0).collect();
     let tenth = strong.len() * 9 / 10;
     let full = *strong.select_nth_unstable_by(tenth, f32::total_cmp).1;
-    ink.iter_mut()
-        .for_each(|value| *value = (*value / full).min(1.0));
+    ink.iter_mut().for_each(|value| *value = (*value / full).min(1.0));
     Some(ink)
 }
 
@@ -253,11 +248,7 @@ fn bounds(ink: &Grey, outside: f64) -> Option<[u32; 4]> {
 fn centre_of_mass(ink: &Grey) -> (f32, f32) {
     let [x, y] = sums(ink).map(|sums| {
         let mass: f64 = sums.iter().sum();
-        let moment: f64 = sums
-            .iter()
-            .enumerate()
-            .map(|(at, sum)| at as f64 * sum)
-            .sum();
+        let moment: f64 = sums.iter().enumerate().map(|(at, sum)| at as f64 * sum).sum();
         (moment / mass) as f32
     });
     (x, y)

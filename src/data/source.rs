@@ -50,16 +50,11 @@ pub(super) fn open(path: &Path) -> Result<Source, DataError> {
     })?;
     let is_folder = file.metadata().is_ok_and(|meta| meta.is_dir());
     if is_folder {
-        return Err(DataError::new(format!(
-            "{name} is a folder. Name one file in it."
-        )));
+        return Err(DataError::new(format!("{name} is a folder. Name one file in it.")));
     }
     let (head, reader) = peek(Box::new(file), 2).map_err(|error| read_error(path, &error))?;
     let reader: Box<dyn Read> = if head == [0x1f, 0x8b] {
-        Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-            1 << 16,
-            reader,
-        )))
+        Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, reader)))
     } else {
         reader
     };
@@ -86,10 +81,7 @@ fn kind_of(head: &[u8], path: &Path) -> Kind {
         // Every IDX file starts with two zero bytes. The name counts as well, so that a damaged
         // IDX file is told what an IDX file should start with.
         Kind::Idx
-    } else if head
-        .iter()
-        .any(|&byte| byte < b' ' && !byte.is_ascii_whitespace())
-    {
+    } else if head.iter().any(|&byte| byte < b' ' && !byte.is_ascii_whitespace()) {
         Kind::Unknown
     } else {
         Kind::Text
@@ -98,9 +90,7 @@ fn kind_of(head: &[u8], path: &Path) -> Kind {
 
 /// The last part of the path, as text.
 pub(super) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A failed read of `path` as a sentence.

@@ -91,10 +91,7 @@ fn names_that_do_not_fit_are_listed_with_a_guess() {
     let text = complaint(&header, &two[..4], &w("W_fc1"));
     assert!(text.contains("it lacks the tensor W_fc1; check"), "{text}");
     let text = complaint(&json!({}), &[], &w("W_fc1"));
-    assert!(
-        text.contains("it lacks the tensors W_fc1, b; check"),
-        "{text}"
-    );
+    assert!(text.contains("it lacks the tensors W_fc1, b; check"), "{text}");
     let odd = "x\u{1b}[2J\n".repeat(100);
     let header = json!({&odd: entry("F32", &[1], 0, 4)});
     let text = complaint(&header, &two[..4], &vec![]);
@@ -126,10 +123,7 @@ fn tensors_that_do_not_fit_are_named() {
     let header = json!({"v/b": entry("F32", &[2], 0, 8)});
     let expected = vec![("v/b".to_string(), vec![2])];
     let text = complaint(&header, &bytes(&[0.0, -1.0]), &expected);
-    assert!(
-        text.contains("v/b holds -1 at flat index 1; second moments"),
-        "{text}"
-    );
+    assert!(text.contains("v/b holds -1 at flat index 1; second moments"), "{text}");
 }
 
 #[test]
@@ -141,11 +135,7 @@ fn hostile_headers_are_refused() {
         });
         match value {
             "" => metadata.as_object_mut().unwrap().remove(key).map(drop),
-            _ => metadata
-                .as_object_mut()
-                .unwrap()
-                .insert(key.into(), value.into())
-                .map(drop),
+            _ => metadata.as_object_mut().unwrap().insert(key.into(), value.into()).map(drop),
         };
         json!({"__metadata__": metadata})
     };
@@ -158,48 +148,21 @@ fn hostile_headers_are_refused() {
         })
         .collect();
     let cases = [
-        (
-            json!({"a": entry("F32", &[usize::MAX, 2], 0, 8)}),
-            "header is damaged: ",
-        ),
-        (
-            json!({"a": entry("F32", &[1], 4, 8)}),
-            "invalid offset for tensor",
-        ),
-        (
-            json!({"a": entry("F32", &[1], 8, 4)}),
-            "invalid offset for tensor",
-        ),
-        (
-            json!({"a": entry("F32", &[1], 0, 8)}),
-            "invalid shape, data type, or offset",
-        ),
-        (
-            json!({"a": entry("F99", &[1], 0, 4)}),
-            "unknown variant `F99`",
-        ),
+        (json!({"a": entry("F32", &[usize::MAX, 2], 0, 8)}), "header is damaged: "),
+        (json!({"a": entry("F32", &[1], 4, 8)}), "invalid offset for tensor"),
+        (json!({"a": entry("F32", &[1], 8, 4)}), "invalid offset for tensor"),
+        (json!({"a": entry("F32", &[1], 0, 8)}), "invalid shape, data type, or offset"),
+        (json!({"a": entry("F99", &[1], 0, 4)}), "unknown variant `F99`"),
         (json!({"a": {"dtype": "F32"}}), "header is damaged: "),
         (json!({"__metadata__": {"x": 1}}), "header is damaged: "),
         (Value::Object(vast), "it is cut short"),
         (json!([1]), "no JSON object follows"),
-        (
-            ours("version", "2"),
-            "is of format version \"2\", and this program reads version 1",
-        ),
-        (
-            ours("version", ""),
-            "the metadata entry `version` is missing",
-        ),
+        (ours("version", "2"), "is of format version \"2\", and this program reads version 1"),
+        (ours("version", ""), "the metadata entry `version` is missing"),
         (ours("step", ""), "the metadata entry `step` is missing"),
-        (
-            ours("step", "-4"),
-            "the metadata entry `step` is \"-4\", not a whole number",
-        ),
+        (ours("step", "-4"), "the metadata entry `step` is \"-4\", not a whole number"),
         (ours("config", ""), "the metadata entry `config` is missing"),
-        (
-            ours("config", "{}"),
-            "`config` does not hold: the stored configuration",
-        ),
+        (ours("config", "{}"), "`config` does not hold: the stored configuration"),
     ];
     for (header, part) in cases {
         let text = complaint(&header, &[], &vec![]);
@@ -213,10 +176,8 @@ fn hostile_headers_are_refused() {
         let text = WeightFile::open(&path).unwrap_err().to_string();
         assert!(text.contains("cut short"), "{text}");
     }
-    for other in [
-        "PK\u{3}\u{4} not this kind of file",
-        "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}",
-    ] {
+    for other in ["PK\u{3}\u{4} not this kind of file", "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"]
+    {
         fs::write(&path, other).unwrap();
         let text = WeightFile::open(&path).unwrap_err().to_string();
         assert!(text.contains("is not a safetensors file"), "{text}");

@@ -25,9 +25,7 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 /// Other numbers in every tensor and element.
 fn numbers(index: usize, shape: &[usize]) -> Vec<f32> {
     let n = shape.iter().product();
-    (0..n)
-        .map(|i: usize| index as f32 + i as f32 / 7.0)
-        .collect()
+    (0..n).map(|i: usize| index as f32 + i as f32 / 7.0).collect()
 }
 
 fn sources(named: &Named) -> Vec<TensorSource<'static>> {

@@ -28,10 +28,7 @@ fn what_is_saved_is_loaded() {
     let moments = optimizer_tensors(&weights());
     assert_eq!(moments[0], ("m/W_fc1".to_string(), vec![2, 3]));
     assert_eq!(moments[5], ("v/W_fc2".to_string(), vec![3, 1]));
-    for (file, named) in [
-        (&checkpoint.model, weights()),
-        (&checkpoint.optimizer, moments),
-    ] {
+    for (file, named) in [(&checkpoint.model, weights()), (&checkpoint.optimizer, moments)] {
         let tensors = file.tensors_matching(&named).unwrap();
         assert_eq!(tensors.len(), named.len());
         for (index, (tensor, (name, shape))) in tensors.iter().zip(&named).enumerate() {
@@ -64,10 +61,7 @@ fn other_programs_read_what_is_saved() {
     assert_eq!(length % 8, 0);
     let metadata = header.metadata().as_ref().unwrap();
     assert_eq!(metadata["format"], "inception-wgpu");
-    assert_eq!(
-        (&metadata["version"][..], &metadata["step"][..]),
-        ("1", "3")
-    );
+    assert_eq!((&metadata["version"][..], &metadata["step"][..]), ("1", "3"));
     assert_eq!(Config::from_json(&metadata["config"]).unwrap(), quick());
 }
 
@@ -93,18 +87,12 @@ fn a_failing_save_leaves_the_older_checkpoint() {
     let moments = optimizer_tensors(&weights());
     let wrong: [(Reader, &str); 4] = [
         (|| Err("the device was lost".into()), "the device was lost"),
-        (
-            || Ok(vec![0; 8]),
-            "its shape [3] takes 12 bytes, and 8 were given",
-        ),
+        (|| Ok(vec![0; 8]), "its shape [3] takes 12 bytes, and 8 were given"),
         (
             || Ok(bytes(&[0.0, 1.0, f32::NAN])),
             "it holds NaN at flat index 2; the training has diverged",
         ),
-        (
-            || Ok(bytes(&[f32::NEG_INFINITY; 3])),
-            "it holds -inf at flat index 0",
-        ),
+        (|| Ok(bytes(&[f32::NEG_INFINITY; 3])), "it holds -inf at flat index 0"),
     ];
     for (read, part) in wrong {
         let mut bad = sources(&weights());
@@ -113,10 +101,7 @@ fn a_failing_save_leaves_the_older_checkpoint() {
         let text = error.to_string();
         assert!(text.starts_with("cannot save tensor b_fc1 to "), "{text}");
         assert!(text.contains(part), "{text}");
-        assert_eq!(
-            files_in(dir.path()),
-            [CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE]
-        );
+        assert_eq!(files_in(dir.path()), [CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE]);
         assert_eq!(fs::read(dir.path().join(MODEL_FILE)).unwrap(), before);
         assert_eq!(load(dir.path()).unwrap().step, 1);
     }
@@ -128,19 +113,13 @@ fn a_failing_save_leaves_the_older_checkpoint() {
     large[0].shape = vec![usize::MAX, 2];
     let error = save(dir.path(), 2, &quick(), &large, &[]).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
-    let config = Config {
-        maps: vec![],
-        ..quick()
-    };
+    let config = Config { maps: vec![], ..quick() };
     let error = save(dir.path(), 2, &config, &[], &[]).unwrap_err();
     assert!(error.to_string().starts_with("maps is empty"), "{error}");
     assert_eq!(load(dir.path()).unwrap().step, 1);
     let file = dir.path().join(CONFIG_FILE);
     let error = save(&file, 2, &quick(), &[], &[]).unwrap_err();
-    assert!(
-        error.to_string().starts_with("cannot make the folder"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
 }
 
 #[test]
@@ -151,28 +130,18 @@ fn a_torn_checkpoint_is_recognised_and_can_be_mended() {
     // As when the program is killed between the two renamings.
     let model = old.path().join(MODEL_FILE);
     let staged = old.path().join(format!("{MODEL_FILE}.tmp"));
-    fs::copy(
-        new.path().join(OPTIMIZER_FILE),
-        old.path().join(OPTIMIZER_FILE),
-    )
-    .unwrap();
+    fs::copy(new.path().join(OPTIMIZER_FILE), old.path().join(OPTIMIZER_FILE)).unwrap();
     fs::copy(new.path().join(MODEL_FILE), &staged).unwrap();
     let text = load(old.path()).unwrap_err().to_string();
     assert!(
         text.contains("model.safetensors is of step 100 and optimizer.safetensors of step 200"),
         "{text}"
     );
-    assert!(
-        text.contains("model.safetensors.tmp is there, rename it"),
-        "{text}"
-    );
+    assert!(text.contains("model.safetensors.tmp is there, rename it"), "{text}");
     fs::rename(staged, model).unwrap();
     assert_eq!(load(old.path()).unwrap().step, 200);
 
-    let config = Config {
-        seed: 77,
-        ..quick()
-    };
+    let config = Config { seed: 77, ..quick() };
     let moments = sources(&optimizer_tensors(&weights()));
     save(new.path(), 200, &config, &sources(&weights()), &moments).unwrap();
     fs::copy(new.path().join(MODEL_FILE), old.path().join(MODEL_FILE)).unwrap();
@@ -209,10 +178,7 @@ fn foreign_weights_open() {
     assert!(tensor.values().all(|v| v == 0.1));
     let text = file.tensors_matching(&expected).unwrap_err().to_string();
     assert!(text.contains("it has the tensors "), "{text}");
-    assert!(
-        text.contains(" and 19 more, which this model does not know"),
-        "{text}"
-    );
+    assert!(text.contains(" and 19 more, which this model does not know"), "{text}");
     let text = file.tensor("b_fc3", &[10]).unwrap_err().to_string();
     assert!(text.contains("it lacks the tensor b_fc3"), "{text}");
 }

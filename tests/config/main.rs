@@ -134,39 +134,26 @@ fn round_trips() {
         train: "a dir/\"quoted\" é.csv".into(),
         ..other()
     };
-    for config in [
-        Config::preset(Preset::Tutorial),
-        Config::preset(Preset::Quick),
-        other(),
-        odd,
-    ] {
+    for config in [Config::preset(Preset::Tutorial), Config::preset(Preset::Quick), other(), odd] {
         let text = config.to_toml().unwrap();
         assert_eq!(file(dir.path(), &text).1.resolve().unwrap(), config);
         let json = config.to_json().unwrap();
         assert_eq!(Config::from_json(&json).unwrap(), config);
     }
     let json = other().to_json().unwrap();
-    assert!(
-        json.contains(r#""maps":[3,4,5],"module":"naive""#),
-        "{json}"
-    );
+    assert!(json.contains(r#""maps":[3,4,5],"module":"naive""#), "{json}");
     assert!(json.contains(r#""dropout":0.1,"#), "{json}");
 }
 
 #[test]
 fn help_states_the_tutorials_values() {
-    let help = <Cli as clap::CommandFactory>::command()
-        .render_long_help()
-        .to_string();
+    let help = <Cli as clap::CommandFactory>::command().render_long_help().to_string();
     let tutorial = toml::Table::try_from(Config::preset(Preset::Tutorial)).unwrap();
     for (key, value) in tutorial {
         let flag = format!("--{} <", key.replace('_', "-"));
         let at = help.find(&flag).unwrap_or_else(|| panic!("{flag}: {help}"));
         let words: String = help[at..].split_whitespace().collect::<Vec<_>>().join(" ");
-        let stated = words
-            .split("[tutorial: ")
-            .nth(1)
-            .and_then(|t| t.split(']').next());
+        let stated = words.split("[tutorial: ").nth(1).and_then(|t| t.split(']').next());
         let shown = match value {
             toml::Value::Array(list) => {
                 let items: Vec<String> = list.iter().map(ToString::to_string).collect();

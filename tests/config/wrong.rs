@@ -29,14 +29,8 @@ fn each_value_out_of_bounds_is_named() {
         ("--dropout=nan", format!("dropout is NaN; {drop}")),
         ("--learning-rate=0", format!("learning_rate is 0; {rate}")),
         ("--learning-rate=-1", format!("learning_rate is -1; {rate}")),
-        (
-            "--learning-rate=nan",
-            format!("learning_rate is NaN; {rate}"),
-        ),
-        (
-            "--learning-rate=inf",
-            format!("learning_rate is inf; {rate}"),
-        ),
+        ("--learning-rate=nan", format!("learning_rate is NaN; {rate}")),
+        ("--learning-rate=inf", format!("learning_rate is inf; {rate}")),
         ("--steps=0", format!("steps is 0; {count}")),
         ("--eval-every=0", format!("eval_every is 0; {count}")),
         ("--log-every=0", format!("log_every is 0; {count}")),
@@ -47,29 +41,15 @@ fn each_value_out_of_bounds_is_named() {
     }
     let tiny = args(&["--learning-rate=1e-60"]).resolve().unwrap_err();
     assert!(tiny.to_string().ends_with(rate), "{tiny}");
-    let error = args(&["--seed=18446744073709551615"])
-        .resolve()
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("up to 9223372036854775807"),
-        "{error}"
-    );
-    let empty = Config {
-        maps: vec![],
-        ..other()
-    };
+    let error = args(&["--seed=18446744073709551615"]).resolve().unwrap_err();
+    assert!(error.to_string().contains("up to 9223372036854775807"), "{error}");
+    let empty = Config { maps: vec![], ..other() };
     let message = "maps is empty; it must be a list of one or more channel counts";
     assert_eq!(empty.validate().unwrap_err().to_string(), message);
-    let nameless = Config {
-        test: "".into(),
-        ..other()
-    };
+    let nameless = Config { test: "".into(), ..other() };
     let message = "test is \"\"; it must be a path of valid UTF-8";
     assert_eq!(nameless.validate().unwrap_err().to_string(), message);
-    let huge = Config {
-        seed: u64::MAX,
-        ..other()
-    };
+    let huge = Config { seed: u64::MAX, ..other() };
     let message = "seed is 18446744073709551615; it must be a whole number from 0 to \
                    9223372036854775807";
     assert_eq!(huge.validate().unwrap_err().to_string(), message);
@@ -97,10 +77,7 @@ fn a_bad_file_is_named_with_line_and_key() {
             "seed = 1\nstepz = 5\n",
             "in run.toml, line 2, key stepz: unknown field `stepz`, expected one of `preset`, `train`",
         ),
-        (
-            "config = 'x'",
-            "in run.toml, line 1, key config: unknown field `config`",
-        ),
+        ("config = 'x'", "in run.toml, line 1, key config: unknown field `config`"),
         (
             "\n\nsteps = 'many'",
             "in run.toml, line 3, key steps: invalid type: string \"many\", expected u64",
@@ -117,23 +94,11 @@ fn a_bad_file_is_named_with_line_and_key() {
             "# a = b\npreset = 'fast'",
             "in run.toml, line 2, key preset: unknown variant `fast`, expected `tutorial` or `quick`",
         ),
-        (
-            "module = 'fancy'",
-            "in run.toml, line 1, key module: unknown variant `fancy`",
-        ),
-        (
-            "seed = 1\nseed = 2",
-            "in run.toml, line 2, key seed: duplicate key",
-        ),
-        (
-            "seed = 1\nsteps = ",
-            "in run.toml, line 2, key steps: string values must be quoted",
-        ),
+        ("module = 'fancy'", "in run.toml, line 1, key module: unknown variant `fancy`"),
+        ("seed = 1\nseed = 2", "in run.toml, line 2, key seed: duplicate key"),
+        ("seed = 1\nsteps = ", "in run.toml, line 2, key steps: string values must be quoted"),
         ("[seed", "in run.toml, line 1: "),
-        (
-            "seed = 99999999999999999999",
-            "in run.toml, line 1, key seed: ",
-        ),
+        ("seed = 99999999999999999999", "in run.toml, line 1, key seed: "),
     ];
     for (text, start) in cases {
         let message = complaint(text);
@@ -149,10 +114,7 @@ fn an_unreadable_file_is_named() {
     let flags = args(&["--config", path.to_str().unwrap()]);
     let message = flags.resolve().unwrap_err().to_string();
     assert!(message.contains("none.toml: "), "{message}");
-    assert!(
-        message.ends_with("check the path after --config"),
-        "{message}"
-    );
+    assert!(message.ends_with("check the path after --config"), "{message}");
     let path = dir.path().join("run.toml");
     std::fs::write(&path, b"seed = \xff").unwrap();
     let flags = args(&["--config", path.to_str().unwrap()]);
@@ -166,14 +128,8 @@ fn a_bad_stored_configuration_is_refused() {
     let cases = [
         ("", "EOF while parsing"),
         ("[]", "invalid"),
-        (
-            &json.replace("\"seed\"", "\"sead\""),
-            "unknown field `sead`",
-        ),
-        (
-            &json.replace("\"seed\":9223372036854775807,", ""),
-            "missing field `seed`",
-        ),
+        (&json.replace("\"seed\"", "\"sead\""), "unknown field `sead`"),
+        (&json.replace("\"seed\":9223372036854775807,", ""), "missing field `seed`"),
         (&json.replace("[3,4,5]", "[]"), "maps is empty"),
         (&json.replace("0.003", "1e999"), "number out of range"),
         (&"[".repeat(100_000), "the stored configuration"),

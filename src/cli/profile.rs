@@ -1,0 +1,80 @@
+//! `inception profile`: where a training step's time goes.
+
+use clap::Args;
+
+use super::train::Samples;
+use super::{Failure, Global, open_gpu, print_results};
+use crate::config::TrainArgs;
+use crate::data::{Batches, SIDE};
+use crate::train::{Recordings, Trainer};
+
+/// Time each pass of a training step by the adapter's timestamps
+#[derive(Args)]
+#[command(after_help = "Examples:\n  inception profile --preset quick\n  \
+    inception profile --preset quick --by-time --samples 20")]
+pub(super) struct ProfileCommand {
+    #[command(flatten)]
+    settings: TrainArgs,
+    /// Steps to take the median of
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    samples: usize,
+    /// Sort by time instead of by place
+    #[arg(long)]
+    by_time: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failure> {
+    let config = command.settings.resolve().map_err(Failure::config)?;
+    let samples = Samples::load(&config)?;
+    let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
+    let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
+    let gpu = open_gpu(global)?;
+    recordings.shard(gpu.buffer_limit())?;
+    let labels = &samples.labels;
+    let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
+    trainer.initialize();
+    let mut times: Vec<Vec<f64>> = Vec::new();
+    // The first step compiles the kernels and is left out.
+    for sample in 0..=command.samples.max(1) {
+        let Some(step) = trainer.timed_step()? else {
+            return Err(Failure::new("this adapter has no timestamps, so passes cannot be timed"));
+        };
+        times.resize(step.len(), Vec::new());
+        if sample > 0 {
+            for (pass, seconds) in times.iter_mut().zip(step) {
+                pass.push(seconds);
+            }
+        }
+    }
+    let passes = trainer.recordings().training_passes().map(|r| r.passes.as_slice());
+    let labels = passes.unwrap_or_default().iter().map(|pass| pass.label());
+    let mut rows: Vec<(String, f64)> =
+        labels.zip(times).map(|(label, mut times)| (label, median(&mut times))).collect();
+    let total: f64 = rows.iter().map(|row| row.1).sum();
+    if command.by_time {
+        rows.sort_by(|a, b| b.1.total_cmp(&a.1));
+    }
+    if command.json {
+        let passes: Vec<_> = rows
+            .iter()
+            .map(|(label, seconds)| serde_json::json!({"pass": label, "seconds": seconds}))
+            .collect();
+        let object = serde_json::json!({"samples": command.samples, "passes": passes});
+        return print_results(&serde_json::to_string_pretty(&object)?);
+    }
+    let mut table = format!("{:>10}  {:>6}  pass\n", "ms", "share");
+    for (label, seconds) in &rows {
+        let share = seconds / total * 100.0;
+        table.push_str(&format!("{:10.3}  {share:5.1} %  {label}\n", seconds * 1e3));
+    }
+    table.push_str(&format!("{:10.3}  all {} passes", total * 1e3, rows.len()));
+    print_results(&table)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
