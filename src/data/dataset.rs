@@ -8,8 +8,8 @@ use super::{DataError, Invert, PIXELS, SIDE, csv, idx, image};
 /// Grey images of one size, light ink on dark ground as in MNIST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
-    /// The file they come from. Image `i` is row `i + 1` of it (but see
-    /// [`Dataset::split_validation`]).
+    /// The file they come from. Image `i` is row `i + 1` of it, except in a validation set, which
+    /// is the end of its file.
     pub path: PathBuf,
     /// Height in pixels.
     pub height: usize,

@@ -145,20 +145,25 @@ fn decode(path: &Path, reader: impl Read, invert: Invert) -> Result<Grey, DataEr
 
 /// The grey to put under the transparent parts of a picture of `[grey, alpha]` pixels.
 fn ground_under(pixels: impl Iterator<Item = [u8; 2]>, invert: Invert) -> f32 {
-    let (mut count, mut alphas, mut greys) = (0.0, 0.0, 0.0);
+    let (mut all, mut weights) = (0, [0u64; 256]);
     for [grey, alpha] in pixels {
-        count += 1.0;
-        alphas += f64::from(alpha) / 255.0;
-        greys += f64::from(grey) * f64::from(alpha) / 255.0;
+        all += 255;
+        weights[usize::from(grey)] += u64::from(alpha);
     }
-    let mean = (greys / f64::max(alphas, 1.0)) as f32;
-    if alphas > count / 2.0 {
+    let visible: u64 = weights.iter().sum();
+    let mut passed = 0;
+    let median = weights.iter().position(|weight| {
+        passed += weight;
+        passed * 2 >= visible
+    });
+    let median = median.unwrap_or_default() as f32;
+    if visible > all / 2 {
         // Most is opaque, so what can be seen is mostly ground, and the rest should be like it.
-        return mean;
+        return median;
     }
     // Most is transparent, so what can be seen is the ink, and the ground must differ from it.
     let ink_is_dark = match invert {
-        Invert::Auto => mean < 128.0,
+        Invert::Auto => median < 128.0,
         Invert::Yes => true,
         Invert::No => false,
     };
