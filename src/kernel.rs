@@ -145,6 +145,9 @@ pub struct EntryPoint {
     pub workgroup_size: [u32; 3],
     /// The buffers that this entry really uses, by variable name.
     pub slots: BTreeMap<String, Slot>,
+    /// It asks for the number of workgroups: it finds its place when threads along x are folded
+    /// onto y.
+    pub folds: bool,
 }
 
 /// Parses and validates WGSL and describes its entry points by name.
@@ -180,6 +183,9 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
             let described = EntryPoint {
                 workgroup_size: entry.workgroup_size,
                 slots: slots.collect(),
+                folds: entry.function.arguments.iter().any(|argument| {
+                    argument.binding == Some(naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups))
+                }),
             };
             (entry.name.clone(), described)
         });

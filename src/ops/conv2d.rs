@@ -182,7 +182,7 @@ fn backward_x<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
         "flip",
         &geometry.constants(),
         &tensors,
-        [w.len(), 1, 1],
+        [columns, h * k * channels, 1],
     );
     let dx = x.like();
     let transposed = geometry.transposed();
