@@ -9,4 +9,5 @@ mod conv2d;
 mod dense;
 mod max_pool;
 mod relu;
+mod sharding;
 mod softmax;
