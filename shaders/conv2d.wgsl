@@ -154,13 +154,14 @@ fn backward_x(@builtin(global_invocation_id) id: vec3<u32>) {
     convolve(id, Columns(0.0), Columns(0.0));
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(8, 8)
 fn flip(@builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x < TAPS * CHANNELS * COLUMNS) {
-        let n = id.x % COLUMNS;
-        let c = id.x / COLUMNS % CHANNELS;
-        let k = TAPS - 1u - id.x / COLUMNS / CHANNELS;
-        flipped[(k * COLUMNS + n) * CHANNELS + c] = w_made[id.x];
+    let n = id.x;
+    let row = id.y;
+    if (n < COLUMNS && row < TAPS * CHANNELS) {
+        let c = row % CHANNELS;
+        let k = TAPS - 1u - row / CHANNELS;
+        flipped[(k * COLUMNS + n) * CHANNELS + c] = w_made[row * COLUMNS + n];
     }
 }
 

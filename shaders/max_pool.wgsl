@@ -6,6 +6,7 @@
 
 alias Columns = f32; // or vec4<f32> when the channels are a multiple of 4
 alias Places = u32; // or vec4<u32>
+alias Flags = bool; // or vec4<bool>
 const PIXELS_IN: u32 = 1u; // batch * IN_H * IN_W
 const PIXELS_OUT: u32 = 1u; // batch * OUT_H * OUT_W
 const IN_H: i32 = 1i;
@@ -25,6 +26,11 @@ const PAD_LEFT: i32 = 1i;
 @group(0) @binding(4) var<storage, read> dy: array<Columns>;
 @group(0) @binding(5) var<storage, read_write> dx: array<Columns>;
 
+// By its bits: compilers may assume that `value != value` never holds.
+fn is_nan(value: Columns) -> Flags {
+    return (bitcast<Places>(value) & Places(0x7fffffffu)) > Places(0x7f800000u);
+}
+
 @compute @workgroup_size(8, 16)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= GROUPS || id.y >= PIXELS_OUT) {
@@ -43,8 +49,8 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var ix = first_x; ix < min(left + KERNEL, IN_W); ix++) {
             let here = iy * IN_W + ix;
             let value = x[u32(image + here) * GROUPS + id.x];
-            // Not `value > best`: a NaN must win, to reach the loss and be noticed.
-            let wins = !(value <= best);
+            // A NaN must win, and keep what it won, to reach the loss and be noticed.
+            let wins = (value > best) | is_nan(value);
             best = select(best, value, wins);
             place = select(place, Places(u32(here)), wins);
         }

@@ -399,10 +399,10 @@ fn check_names(pass: &Pass, entry: &EntryPoint) {
 }
 
 /// Workgroups along x, y, z for the pass's threads. Threads along x alone are folded onto y where
-/// they would exceed the limit; elementwise kernels compute their place from both.
+/// they would exceed the limit and the kernel computes its place from both.
 fn workgroups(pass: &Pass, entry: &EntryPoint, limit: u32) -> Result<[u32; 3], String> {
     let mut groups = [0, 1, 2].map(|axis| pass.threads[axis].div_ceil(entry.workgroup_size[axis]));
-    if groups[0] > limit && groups[1] == 1 {
+    if groups[0] > limit && groups[1] == 1 && entry.folds {
         groups[1] = groups[0].div_ceil(limit);
         groups[0] = groups[0].div_ceil(groups[1]);
     }

@@ -22,10 +22,15 @@ impl<'t> Tensor<'t> {
         let width = width(&[channels]);
         let groups = channels / width;
         let (pixels_in, pixels_out) = (batch * in_h * in_w, batch * out_h * out_w);
-        let places = if width == 4 { "vec4<u32>" } else { "u32" };
-        let constants: [Constant; 13] = [
+        let (places, flags) = if width == 4 {
+            ("vec4<u32>", "vec4<bool>")
+        } else {
+            ("u32", "bool")
+        };
+        let constants: [Constant; 14] = [
             columns_type(width),
             ("Places", Value::Type(places)),
+            ("Flags", Value::Type(flags)),
             ("PIXELS_IN", pixels_in.into()),
             ("PIXELS_OUT", pixels_out.into()),
             ("IN_H", (in_h as i32).into()),

@@ -1,5 +1,7 @@
 //! Splits tensors that are too large for one buffer into shards of rows.
 
+use std::collections::HashSet;
+
 use crate::recording::{Recording, Rows, TensorId};
 
 /// A tensor that neither fits the adapter's limit nor can be split.
@@ -49,8 +51,9 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
         let (tensor, shape) = (info.name.clone(), info.shape.clone());
         TooLarge { tensor, shape, bytes: info.bytes(), limit, reason }
     };
+    let mut met = HashSet::new();
     for &big in used.iter().filter(|id| oversized(id)) {
-        if recordings[0].tensors[big.0 as usize].shards.len() > 1 {
+        if !met.insert(groups.root(big)) {
             continue; // a tensor of its group was met before
         }
         let members: Vec<TensorId> = (0..tensors.len() as u32)

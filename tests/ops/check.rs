@@ -1,0 +1,297 @@
+//! What every op test needs: a device, a case run forward and backward, and comparisons that say
+//! where they failed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use inception::engine::{Engine, EngineError, Program};
+use inception::gpu::{Gpu, GpuOptions};
+use inception::recording::{Recording, TensorId};
+use inception::tape::{Tape, Tensor};
+
+/// Allowed relative error of sums of products, by norm and by largest value.
+///
+/// f32 keeps 2^-24 = 6e-8 of each product. A sum of n of them in a fixed order is off by at most
+/// n 2^-24, by about sqrt(n) 2^-24 where the errors are independent: 1e-5 is 170 times the rounding
+/// and holds sums of 20,000, more than any test here makes; a wrong index is off by about 1.
+pub const PRODUCTS: f64 = 1e-5;
+
+/// A tape and an engine that many cases share.
+pub struct Lab {
+    pub tape: Tape,
+    pub engine: Engine,
+}
+
+/// A lab, or `None` where there is no adapter and the environment says that this is well.
+///
+/// # Panics
+/// With the reason when no adapter opens.
+pub fn lab() -> Option<Lab> {
+    match pollster::block_on(Gpu::open(&GpuOptions::default())) {
+        Ok(gpu) => Some(Lab {
+            tape: Tape::new(),
+            engine: Engine::new(gpu),
+        }),
+        Err(error) => {
+            let allowed = std::env::var("INCEPTION_TESTS_WITHOUT_GPU").is_ok_and(|v| v == "1");
+            assert!(allowed, "{error}");
+            eprintln!("\n!!!!! SKIPPED, NOT TESTED: {error} !!!!!\n");
+            None
+        }
+    }
+}
+
+/// A tensor's elements, as the host writes them.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Differentiated.
+    F32(Vec<f32>),
+    /// Not differentiated: labels, keys, rows, bytes.
+    U32(Vec<u32>),
+}
+
+impl Values {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Values::F32(values) => bytemuck::cast_slice(values),
+            Values::U32(values) => bytemuck::cast_slice(values),
+        }
+    }
+}
+
+/// An input of a case.
+#[derive(Clone, Debug)]
+pub struct Given {
+    pub name: &'static str,
+    pub shape: Vec<usize>,
+    pub values: Values,
+}
+
+/// A differentiated input.
+pub fn float(name: &'static str, shape: &[usize], values: impl Into<Vec<f32>>) -> Given {
+    let (shape, values) = (shape.to_vec(), Values::F32(values.into()));
+    Given {
+        name,
+        shape,
+        values,
+    }
+}
+
+/// An input of whole numbers.
+pub fn whole(name: &'static str, shape: &[usize], values: impl Into<Vec<u32>>) -> Given {
+    let (shape, values) = (shape.to_vec(), Values::U32(values.into()));
+    Given {
+        name,
+        shape,
+        values,
+    }
+}
+
+/// What a case made.
+pub struct Made {
+    pub shape: Vec<usize>,
+    pub y: Vec<f32>,
+    /// By input name.
+    pub gradients: BTreeMap<&'static str, Vec<f32>>,
+}
+
+impl Lab {
+    /// Records `op` over the inputs, then its backward pass for `dy`, runs both, and reads all.
+    /// `dy` gets the output's shape.
+    pub fn run(
+        &mut self,
+        inputs: &[Given],
+        dy: impl FnOnce(&[usize]) -> Vec<f32>,
+        op: impl for<'t> FnOnce(&[Tensor<'t>]) -> Tensor<'t>,
+    ) -> Made {
+        let tape = &self.tape;
+        let tensors: Vec<_> = inputs
+            .iter()
+            .map(|given| match given.values {
+                Values::F32(_) => tape.tracked_input(given.name, &given.shape),
+                Values::U32(_) => tape.input(given.name, &given.shape),
+            })
+            .collect();
+        let y = op(&tensors);
+        let shape = y.shape();
+        let dy_made = tape.input("dy", &shape);
+        if y.is_tracked() {
+            y.backward(dy_made);
+        }
+        let gradients: Vec<_> = inputs
+            .iter()
+            .zip(&tensors)
+            .filter_map(|(given, t)| Some((given.name, t.gradient()?.id())))
+            .collect();
+        let (y, dy_id) = (y.id(), dy_made.id());
+        let ids: Vec<_> = tensors.iter().map(|t| t.id()).collect();
+        let recording = tape.finish();
+        let program = self.compile(&recording);
+        let used = recording.used();
+        for (given, id) in inputs.iter().zip(ids) {
+            if used.contains(&id) {
+                self.write(&recording, id, &given.values);
+            }
+        }
+        if used.contains(&dy_id) {
+            self.write(&recording, dy_id, &Values::F32(dy(&shape)));
+        }
+        self.engine.run(&program).expect("the case runs");
+        let mut read = |id| {
+            let bytes = self.engine.read(id, recording.tensor(id));
+            bytemuck::pod_collect_to_vec(&bytes.expect("the result is read"))
+        };
+        Made {
+            shape,
+            y: read(y),
+            gradients: gradients
+                .into_iter()
+                .map(|(name, id)| (name, read(id)))
+                .collect(),
+        }
+    }
+
+    pub fn compile(&mut self, recording: &Recording) -> Program {
+        self.engine
+            .compile(recording)
+            .unwrap_or_else(|error: EngineError| panic!("{error}\n{recording}"))
+    }
+
+    pub fn write(&mut self, recording: &Recording, id: TensorId, values: &Values) {
+        self.engine.write(id, recording.tensor(id), values.bytes());
+    }
+
+    pub fn read(&mut self, recording: &Recording, id: TensorId) -> Vec<f32> {
+        let bytes = self.engine.read(id, recording.tensor(id));
+        bytemuck::pod_collect_to_vec(&bytes.expect("the tensor is read"))
+    }
+}
+
+/// Fails unless `got` is near `truth`: the norm of the difference over the norm of the truth, and
+/// the largest difference over the largest value, are both at most `tolerance`.
+#[track_caller]
+pub fn close(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), truth.len(), "{what}: {tensor}: length");
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let largest =
+        |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |a: f64, v| a.max(v.abs()));
+    let differences = || got.iter().zip(truth).map(|(&g, &t)| f64::from(g) - t);
+    let by_norm = norm(&mut differences());
+    let by_value = largest(&mut differences());
+    let (norm, largest) = (
+        norm(&mut truth.iter().copied()),
+        largest(&mut truth.iter().copied()),
+    );
+    // Written so that a NaN fails.
+    let near = by_norm <= tolerance * norm && by_value <= tolerance * largest;
+    if !near {
+        let at = differences()
+            .enumerate()
+            .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+            .map_or(0, |(at, _)| at);
+        panic!(
+            "{what}: {tensor}: off by {:.3e} (norm) and {:.3e} (largest) of the truth, allowed \
+             {tolerance:.1e}; worst at element {at}: {:e} for {:e}",
+            by_norm / norm,
+            by_value / largest,
+            got[at],
+            truth[at]
+        );
+    }
+}
+
+/// Fails unless both are equal bit by bit, but for the sign of zero.
+#[track_caller]
+pub fn same(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f32]) {
+    assert_eq!(got.len(), truth.len(), "{what}: {tensor}: length");
+    let differs = got
+        .iter()
+        .zip(truth)
+        .position(|(g, t)| g != t && g.to_bits() != t.to_bits());
+    if let Some(at) = differs {
+        panic!(
+            "{what}: {tensor}: element {at} is {:e}, must be {:e}",
+            got[at], truth[at]
+        );
+    }
+}
+
+/// Numbers from a seed, the same on every machine: SplitMix64 (Steele, Lea and Flood 2014).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From `low` to `high`, both included.
+    pub fn between(&mut self, low: usize, high: usize) -> usize {
+        low + (self.bits() % (high - low + 1) as u64) as usize
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.between(0, from.len() - 1)]
+    }
+
+    /// In -1..1, never 0.
+    pub fn float(&mut self) -> f32 {
+        ((self.bits() >> 40) as f32 + 0.5) / 8_388_608.0 - 1.0
+    }
+
+    pub fn floats(&mut self, shape: &[usize]) -> Vec<f32> {
+        (0..shape.iter().product()).map(|_| self.float()).collect()
+    }
+}
+
+pub fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+/// Tensors of a golden case by name.
+pub type Golden = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// The cases of a golden file, by name. Whole numbers (labels, places) come as f32, which holds them.
+///
+/// `INCEPTION_GOLDEN_OPS` names a folder of fuller files of the same form.
+pub fn golden(file: &str) -> BTreeMap<String, Golden> {
+    let folder = std::env::var_os("INCEPTION_GOLDEN_OPS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/ops"),
+        PathBuf::from,
+    );
+    let path = folder.join(file);
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let mut cases = BTreeMap::<String, Golden>::new();
+    for (name, view) in file.tensors() {
+        let (case, tensor) = name.rsplit_once('/').expect("case/tensor");
+        let words = view.data().as_chunks::<4>().0;
+        let values = match view.dtype() {
+            safetensors::Dtype::F32 => words.iter().map(|&w| f32::from_le_bytes(w)).collect(),
+            safetensors::Dtype::I32 => words
+                .iter()
+                .map(|&w| i32::from_le_bytes(w) as f32)
+                .collect(),
+            other => panic!("{name}: {other:?}"),
+        };
+        let entry = (view.shape().to_vec(), values);
+        cases
+            .entry(case.to_string())
+            .or_default()
+            .insert(tensor.to_string(), entry);
+    }
+    cases
+}
+
+/// A golden tensor as an input.
+pub fn input(golden: &Golden, name: &'static str) -> Given {
+    let (shape, values) = &golden[name];
+    float(name, shape, values.clone())
+}

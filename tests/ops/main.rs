@@ -1,0 +1,13 @@
+//! Every op, forward and backward, on whatever adapter there is: against plain loops in f64, against
+//! golden numbers, and at its edges.
+
+mod check;
+
+mod adam;
+mod concat;
+mod conv2d;
+mod dense;
+mod max_pool;
+mod relu;
+mod sharding;
+mod softmax;

@@ -1,0 +1,202 @@
+//! Tensors cut into shards give the same bits as whole ones.
+
+use inception::ops::{Adam, adam};
+use inception::plan::shard;
+use inception::recording::{Recording, TensorId};
+use inception::tape::Tape;
+
+use crate::check::{self, Lab, Random, Values};
+
+const BATCH: usize = 2;
+const DEPTH: usize = 10_000;
+const OUT: usize = 4;
+const STEPS: u64 = 3;
+/// Holds x (80,000 bytes), not w (160,000); 6,144 rows of w are three grains of 2,048.
+const LIMIT: u64 = 100_000;
+
+/// A dense layer under Adam; the names of its tensors.
+struct Layer {
+    recording: Recording,
+    ids: Vec<(&'static str, TensorId)>,
+}
+
+impl Layer {
+    fn new(tape: &Tape) -> Layer {
+        let x = tape.tracked_input("x", &[BATCH, DEPTH]);
+        let w = tape.parameter("w", &[DEPTH, OUT]);
+        let b = tape.parameter("b", &[OUT]);
+        let dy = tape.input("dy", &[BATCH, OUT]);
+        let rate = tape.input("rate", &[1]);
+        let y = x.dense(w, b);
+        y.backward(dy);
+        adam(&[w, b], rate, Adam::default());
+        let gradient = |t: inception::tape::Tensor| t.gradient().expect("a gradient").id();
+        let ids = vec![
+            ("x", x.id()),
+            ("w", w.id()),
+            ("b", b.id()),
+            ("dy", dy.id()),
+            ("rate", rate.id()),
+            ("y", y.id()),
+            ("dx", gradient(x)),
+            ("dw", gradient(w)),
+            ("db", gradient(b)),
+        ];
+        let recording = tape.finish();
+        Layer { recording, ids }
+    }
+
+    fn id(&self, name: &str) -> TensorId {
+        self.ids
+            .iter()
+            .find(|(n, _)| *n == name)
+            .expect("a tensor")
+            .1
+    }
+
+    /// Three steps; all tensors afterwards.
+    fn train(&self, lab: &mut Lab) -> Vec<(String, Vec<f32>)> {
+        let mut random = Random::new(7);
+        let program = lab.compile(&self.recording);
+        for name in ["x", "w", "b", "dy"] {
+            let values = random.floats(&self.recording.tensor(self.id(name)).shape);
+            lab.write(&self.recording, self.id(name), &Values::F32(values));
+        }
+        for step in 1..=STEPS {
+            let rate = Values::F32(vec![Adam::default().rate(1e-2, step)]);
+            lab.write(&self.recording, self.id("rate"), &rate);
+            lab.engine.run(&program).expect("a step");
+        }
+        let used = self.recording.used();
+        used.iter()
+            .map(|&id| {
+                let name = format!("#{} {}", id.0, self.recording.tensor(id).name);
+                (name, lab.read(&self.recording, id))
+            })
+            .collect()
+    }
+}
+
+fn rows(recording: &Recording, name: &str) -> Vec<usize> {
+    let info = recording.tensors.iter().find(|info| info.name == name);
+    info.expect("a tensor").shards.clone()
+}
+
+#[test]
+fn a_sharded_dense_layer_trains_to_the_same_bits() {
+    let (Some(mut lab), Some(mut other)) = (check::lab(), check::lab()) else {
+        return;
+    };
+    let whole = Layer::new(&lab.tape);
+    let mut cut = Layer::new(&other.tape);
+    shard(std::slice::from_mut(&mut cut.recording), LIMIT).expect("it can be cut");
+    for name in ["w", "m/w", "v/w"] {
+        assert_eq!(rows(&cut.recording, name), [6144, 3856], "{name}");
+    }
+    assert_eq!(rows(&cut.recording, "b"), [OUT]);
+    let largest = cut.recording.tensors.iter();
+    let largest = largest.flat_map(|info| (0..info.shards.len()).map(|s| info.shard_bytes(s)));
+    assert!(largest.max() <= Some(LIMIT), "a shard is over the limit");
+    // forward, dx, dw and the update of w, once more each for the second shard
+    assert_eq!(cut.recording.passes.len(), whole.recording.passes.len() + 4);
+
+    let truth = whole.train(&mut lab);
+    let got = cut.train(&mut other);
+    assert_eq!(got.len(), truth.len());
+    for ((name, got), (_, truth)) in got.iter().zip(&truth) {
+        check::same(&"sharded", name, got, truth);
+    }
+    let (_, w) = &got[1];
+    assert!(w.iter().all(|w| w.is_finite()) && w.last() != Some(&0.0));
+}
+
+#[test]
+fn each_row_may_be_a_grain_of_its_own_shard() {
+    // One grain a shard: 2,048 rows of 16 bytes, but x must fit, so the rows are wider.
+    let tape = Tape::new();
+    let x = tape.input("x", &[1, 5000]);
+    let w = tape.parameter("w", &[5000, 8]);
+    let y = x.dense(w, tape.parameter("b", &[8]));
+    y.backward(tape.input("dy", &[1, 8]));
+    let mut recording = [tape.finish()];
+    shard(&mut recording, 2048 * 32 + 16).expect("it can be cut");
+    assert_eq!(rows(&recording[0], "w"), [2048, 2048, 904]);
+    let firsts: Vec<_> = recording[0]
+        .passes
+        .iter()
+        .filter(|pass| pass.label().ends_with("dense.forward"))
+        .map(|pass| (pass.rows.clone().expect("rows"), pass.threads[2]))
+        .map(|(rows, splits)| (rows.first, rows.count, splits))
+        .collect();
+    assert_eq!(firsts, [(0, 2048, 1), (2048, 2048, 1), (4096, 904, 1)]);
+}
+
+#[test]
+fn recordings_of_one_tape_get_the_same_shards() {
+    // The evaluation knows fewer tensors than the training that was recorded after it.
+    let tape = Tape::new();
+    let model = |batch: usize| {
+        let x = tape.input("x", &[batch, DEPTH]);
+        x.dense(
+            tape.parameter("w", &[DEPTH, OUT]),
+            tape.parameter("b", &[OUT]),
+        )
+    };
+    model(1);
+    let evaluation = tape.finish();
+    model(BATCH).backward(tape.input("dy", &[BATCH, OUT]));
+    adam(
+        &tape.parameters(),
+        tape.input("rate", &[1]),
+        Adam::default(),
+    );
+    let training = tape.finish();
+    let mut recordings = [evaluation, training];
+    shard(&mut recordings, LIMIT).expect("it can be cut");
+    for recording in &recordings {
+        assert_eq!(rows(recording, "w"), [6144, 3856]);
+    }
+    assert_eq!(rows(&recordings[1], "v/w"), [6144, 3856]);
+}
+
+#[test]
+fn nothing_is_cut_under_the_limit() {
+    let tape = Tape::new();
+    let whole = Layer::new(&tape).recording;
+    let mut recordings = [whole.clone()];
+    shard(&mut recordings, 160_000).expect("it fits");
+    assert_eq!(recordings[0], whole);
+}
+
+#[test]
+fn a_tensor_that_no_pass_takes_in_parts_is_too_large() {
+    let tape = Tape::new();
+    tape.scope("fc1", || {
+        let x = tape.input("x", &[3, DEPTH]);
+        x.dense(
+            tape.parameter("w", &[DEPTH, OUT]),
+            tape.parameter("b", &[OUT]),
+        )
+    });
+    let error = shard(&mut [tape.finish()], LIMIT).expect_err("x is too large");
+    assert_eq!(
+        error.to_string(),
+        "the network is too large for this adapter: tensor x [3, 10000] takes 120000 bytes, its \
+         limit for one buffer is 100000 bytes, and pass `fc1 dense.forward` cannot take it in \
+         parts; lower --batch-size, --maps or --num-fc1, or choose another --adapter"
+    );
+}
+
+#[test]
+fn a_grain_over_the_limit_is_too_large() {
+    let tape = Tape::new();
+    let x = tape.input("x", &[1, 4096]);
+    x.dense(
+        tape.parameter("w", &[4096, OUT]),
+        tape.parameter("b", &[OUT]),
+    );
+    let error = shard(&mut [tape.finish()], 20_000).expect_err("2,048 rows are too large");
+    assert_eq!(error.tensor, "w");
+    assert_eq!(error.bytes, 65_536);
+    assert_eq!(error.reason, "2048 of its rows are over the limit alone");
+}
