@@ -150,36 +150,26 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
     let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::all())
         .validate(&module)
         .map_err(|e| e.emit_to_string(source))?;
-    let entries = module
-        .entry_points
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            let uses = info.get_entry_point(index);
-            let slots = module
-                .global_variables
-                .iter()
-                .filter(|(handle, _)| !uses[*handle].is_empty());
-            let slots = slots.filter_map(|(_, variable)| {
-                let binding = variable.binding.as_ref()?.binding;
-                let writes = match variable.space {
-                    naga::AddressSpace::Storage { access } => {
-                        access.contains(naga::StorageAccess::STORE)
-                    }
-                    _ => false,
-                };
-                Some((variable.name.clone()?, Slot { binding, writes }))
-            });
-            let described = EntryPoint {
-                workgroup_size: entry.workgroup_size,
-                slots: slots.collect(),
-                folds: entry.function.arguments.iter().any(|argument| {
-                    argument.binding == Some(naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups))
-                }),
+    let entries = module.entry_points.iter().enumerate().map(|(index, entry)| {
+        let uses = info.get_entry_point(index);
+        let slots = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
+        let slots = slots.filter_map(|(_, variable)| {
+            let binding = variable.binding.as_ref()?.binding;
+            let writes = match variable.space {
+                naga::AddressSpace::Storage { access } => {
+                    access.contains(naga::StorageAccess::STORE)
+                }
+                _ => false,
             };
             Some((variable.name.clone()?, Slot { binding, writes }))
         });
-        let described = EntryPoint { workgroup_size: entry.workgroup_size, slots: slots.collect() };
+        let described = EntryPoint {
+            workgroup_size: entry.workgroup_size,
+            slots: slots.collect(),
+            folds: entry.function.arguments.iter().any(|argument| {
+                argument.binding == Some(naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups))
+            }),
+        };
         (entry.name.clone(), described)
     });
     Ok(entries.collect())

@@ -163,13 +163,7 @@ fn backward_x<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     let [h, k, channels, columns] = w.image_shape("conv2d weights");
     let flipped = tape.temporary(&[h, k, columns, channels]);
     let tensors = [("w_made", w), ("flipped", flipped)];
-    tape.dispatch(
-        &KERNEL,
-        "flip",
-        &geometry.constants(),
-        &tensors,
-        [columns, h * k * channels, 1],
-    );
+    tape.dispatch(&KERNEL, "flip", &geometry.constants(), &tensors, [columns, h * k * channels, 1]);
     let dx = x.like();
     let transposed = geometry.transposed();
     tape.dispatch(

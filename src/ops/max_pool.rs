@@ -22,11 +22,8 @@ impl<'t> Tensor<'t> {
         let width = width(&[channels]);
         let groups = channels / width;
         let (pixels_in, pixels_out) = (batch * in_h * in_w, batch * out_h * out_w);
-        let (places, flags) = if width == 4 {
-            ("vec4<u32>", "vec4<bool>")
-        } else {
-            ("u32", "bool")
-        };
+        let (places, flags) =
+            if width == 4 { ("vec4<u32>", "vec4<bool>") } else { ("u32", "bool") };
         let constants: [Constant; 14] = [
             columns_type(width),
             ("Places", Value::Type(places)),

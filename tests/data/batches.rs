@@ -31,9 +31,7 @@ fn a_batch_of_all_rows_is_possible() {
 #[test]
 fn shuffled_batches_are_the_permutations_end_to_end() {
     let (seed, batch, count) = (7, 4, 10);
-    let stream: Vec<u32> = (0..6)
-        .flat_map(|epoch| permutation(seed, epoch, count))
-        .collect();
+    let stream: Vec<u32> = (0..6).flat_map(|epoch| permutation(seed, epoch, count)).collect();
     let mut shuffled = batches(Order::Shuffle, seed, batch, 10);
     // Steps 2 and 7 cross into a new epoch.
     for (step, expected) in stream.chunks(batch).enumerate() {
@@ -45,9 +43,8 @@ fn shuffled_batches_are_the_permutations_end_to_end() {
 fn each_epoch_holds_every_row_once() {
     let mut shuffled = batches(Order::Shuffle, 3, 100, 1_000);
     for epoch in 0..3 {
-        let mut rows: Vec<u32> = (0..10)
-            .flat_map(|step| shuffled.rows(epoch * 10 + step))
-            .collect();
+        let mut rows: Vec<u32> =
+            (0..10).flat_map(|step| shuffled.rows(epoch * 10 + step)).collect();
         rows.sort_unstable();
         assert!(rows.iter().copied().eq(0..1_000), "epoch {epoch}");
     }
@@ -94,9 +91,6 @@ fn too_few_rows_are_refused() {
     let error = Batches::new(Order::Shuffle, 1, 100, 99).unwrap_err();
     let message = error.to_string();
     assert!(message.contains("fewer rows than the batch"), "{message}");
-    assert!(
-        message.contains("99") && message.contains("100"),
-        "{message}"
-    );
+    assert!(message.contains("99") && message.contains("100"), "{message}");
     assert!(Batches::new(Order::Cyclic, 1, 0, 99).is_err());
 }

@@ -7,9 +7,8 @@ use super::{assert_fails, asset, file, gzip};
 
 /// A row of `columns` values `0`, with `value` in column `at` (both counted from 1).
 fn row_with(columns: usize, at: usize, value: &str) -> String {
-    let values: Vec<&str> = (1..=columns)
-        .map(|column| if column == at { value } else { "0" })
-        .collect();
+    let values: Vec<&str> =
+        (1..=columns).map(|column| if column == at { value } else { "0" }).collect();
     values.join(",")
 }
 
@@ -45,10 +44,7 @@ fn the_last_rows_are_for_validation() {
     let set = load_labelled(&asset("mnist/mnist_test.csv.gz")).unwrap();
     let (train, validation) = set.clone().split_validation(1_000).unwrap();
     assert_eq!((train.len(), validation.len()), (9_000, 1_000));
-    assert_eq!(
-        (train.images.len(), validation.images.len()),
-        (9_000, 1_000)
-    );
+    assert_eq!((train.images.len(), validation.images.len()), (9_000, 1_000));
     assert_eq!(train.labels, set.labels[..9_000]);
     assert_eq!(validation.labels, set.labels[9_000..]);
     assert_eq!(validation.images.get(0), set.images.get(9_000));
@@ -57,11 +53,7 @@ fn the_last_rows_are_for_validation() {
     for rows in [10_000, 20_000] {
         let path = set.images.path.clone();
         let wanted = rows.to_string();
-        assert_fails(
-            set.clone().split_validation(rows),
-            &path,
-            &["10000 rows", &wanted],
-        );
+        assert_fails(set.clone().split_validation(rows), &path, &["10000 rows", &wanted]);
     }
 }
 
@@ -84,13 +76,7 @@ fn harmless_differences_are_fine() {
         let (_folder, path) = file("no_extension", gzip(&text));
         assert_eq!(
             load_labelled(&path).unwrap(),
-            Dataset {
-                images: inception::data::Images {
-                    path: path.clone(),
-                    ..set.images
-                },
-                ..set
-            }
+            Dataset { images: inception::data::Images { path: path.clone(), ..set.images }, ..set }
         );
     }
 }
@@ -113,33 +99,16 @@ fn bad_values_are_named_with_row_and_column() {
     ] {
         let (result, path) = load_after_two(&row_with(785, column, value));
         let place = format!("row 3, column {column}:");
-        assert_fails(
-            result,
-            &path,
-            &[&place, problem, "a whole number from 0 to"],
-        );
+        assert_fails(result, &path, &[&place, problem, "a whole number from 0 to"]);
     }
 }
 
 #[test]
 fn short_and_long_rows_are_named() {
     let (result, path) = load_after_two(&row_with(700, 1, "3"));
-    assert_fails(
-        result,
-        &path,
-        &[
-            "row 3, column 701",
-            "too short",
-            "700 columns",
-            "785 columns",
-        ],
-    );
+    assert_fails(result, &path, &["row 3, column 701", "too short", "700 columns", "785 columns"]);
     let (result, path) = load_after_two(&row_with(800, 1, "3"));
-    assert_fails(
-        result,
-        &path,
-        &["row 3, column 786", "too long", "800 columns"],
-    );
+    assert_fails(result, &path, &["row 3, column 786", "too long", "800 columns"]);
     let (result, path) = load_after_two(&row_with(784, 1, "3"));
     assert_fails(result, &path, &["row 3", "label seems to be missing"]);
 }
@@ -165,11 +134,7 @@ fn other_separators_are_recognised() {
 #[test]
 fn files_that_are_no_data_are_refused() {
     let path = Path::new("no/such/file.csv");
-    assert_fails(
-        load_labelled(path),
-        path,
-        &["no such file", "Check the path"],
-    );
+    assert_fails(load_labelled(path), path, &["no such file", "Check the path"]);
     let folder = tempfile::tempdir().unwrap();
     assert_fails(load_labelled(folder.path()), folder.path(), &["folder"]);
     for (content, problem) in [
@@ -217,23 +182,12 @@ fn prediction_takes_rows_with_and_without_labels() {
     for row in [&with, &without] {
         let (_folder, path) = file("a.csv", format!("{row}\n{row}\n"));
         let images = load_images(&path, Invert::Auto).unwrap();
-        assert_eq!(
-            (images.len(), images.pixels[0], images.pixels[784]),
-            (2, 9, 9)
-        );
+        assert_eq!((images.len(), images.pixels[0], images.pixels[784]), (2, 9, 9));
         assert_eq!(images.path, path);
     }
     let (_folder, path) = file("a.csv", format!("{without}\n{with}\n"));
     let result = load_images(&path, Invert::Auto);
-    assert_fails(
-        result,
-        &path,
-        &["row 2, column 785", "too long", "as in row 1"],
-    );
+    assert_fails(result, &path, &["row 2, column 785", "too long", "as in row 1"]);
     let (_folder, path) = file("a.csv", "1,2,3\n");
-    assert_fails(
-        load_images(&path, Invert::Auto),
-        &path,
-        &["row 1", "784", "with or without"],
-    );
+    assert_fails(load_images(&path, Invert::Auto), &path, &["row 1", "784", "with or without"]);
 }

@@ -63,11 +63,7 @@ fn labels_are_found_beside_the_images() {
 #[test]
 fn labels_that_do_not_fit_are_refused() {
     let (_folder, path) = file(IMAGES, images(2));
-    assert_fails(
-        load_labelled(&path),
-        &path,
-        &["no labels beside it", LABELS],
-    );
+    assert_fails(load_labelled(&path), &path, &["no labels beside it", LABELS]);
     let (_folder, path) = file("digits.bin", images(2));
     assert_fails(load_labelled(&path), &path, &["its name", LABELS]);
     assert_eq!(load_images(&path, Invert::Auto).unwrap().len(), 2);
@@ -77,11 +73,7 @@ fn labels_that_do_not_fit_are_refused() {
     assert_fails(load_labelled(&path), &label_path, &[]);
 
     let (_folder, path, label_path) = pair((IMAGES, images(2)), (LABELS, labels(&[1, 10])));
-    assert_fails(
-        load_labelled(&path),
-        &label_path,
-        &["row 2", "10 is not a label"],
-    );
+    assert_fails(load_labelled(&path), &label_path, &["row 2", "10 is not a label"]);
     let (_folder, path, label_path) = pair((IMAGES, images(2)), (LABELS, images(2)));
     let parts = ["holds images", "0x00000801", "0x00000803"];
     assert_fails(load_labelled(&path), &label_path, &parts);
@@ -94,10 +86,7 @@ fn damaged_image_files_are_refused() {
     let good = images(2);
     let long = [&good[..], &[0]].concat();
     for (content, parts) in [
-        (
-            labels(&[1, 2]),
-            &["holds labels", "0x00000803", "0x00000801"][..],
-        ),
+        (labels(&[1, 2]), &["holds labels", "0x00000803", "0x00000801"][..]),
         (idx(&[0xd03, 1, 28, 28], &[]), &["0x00000d03", "0x00000803"]),
         (b"not an idx file".to_vec(), &["0x6e6f7420", "0x00000803"]),
         (good[..3].to_vec(), &["cut short", "header"]),
@@ -105,20 +94,11 @@ fn damaged_image_files_are_refused() {
         (good[..800].to_vec(), &["cut short", "2 images", "after 1"]),
         (long, &["goes on after the 2 images"]),
         (images(0), &["no images"]),
-        (
-            idx(&[0x803, 1, 32, 24], &[0; 768]),
-            &["32 pixels high and 24 wide", "28 x 28"],
-        ),
-        (
-            idx(&[0x803, 1, u32::MAX, u32::MAX], &[]),
-            &["4294967295", "28 x 28"],
-        ),
+        (idx(&[0x803, 1, 32, 24], &[0; 768]), &["32 pixels high and 24 wide", "28 x 28"]),
+        (idx(&[0x803, 1, u32::MAX, u32::MAX], &[]), &["4294967295", "28 x 28"]),
         (idx(&[0x803, u32::MAX, 28, 28], &[]), &["4294967295 images"]),
         // 10 million images would be 7.8 GB: only what is there may be read.
-        (
-            idx(&[0x803, 10_000_000, 28, 28], &[0; 784]),
-            &["cut short", "after 1"],
-        ),
+        (idx(&[0x803, 10_000_000, 28, 28], &[0; 784]), &["cut short", "after 1"]),
     ] {
         for bytes in [gzip(&content), content] {
             let (_folder, path) = file(IMAGES, bytes);

@@ -18,9 +18,7 @@ use tempfile::TempDir;
 
 /// A file of this repository.
 fn asset(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("assets")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(name)
 }
 
 /// A folder that is removed with the value, and the path of a new file in it.
@@ -54,10 +52,8 @@ fn assert_fails<T>(result: Result<T, DataError>, path: &Path, parts: &[&str]) {
 #[test]
 fn no_damage_makes_it_panic() {
     let row = format!("3{}\n", ",17".repeat(784));
-    let mut idx: Vec<u8> = [0x803u32, 2, 28, 28]
-        .iter()
-        .flat_map(|number| number.to_be_bytes())
-        .collect();
+    let mut idx: Vec<u8> =
+        [0x803u32, 2, 28, 28].iter().flat_map(|number| number.to_be_bytes()).collect();
     idx.resize(16 + 2 * 784, 9);
     let png = fs::read(asset("digits/seven.png")).unwrap();
     let mut jpeg = std::io::Cursor::new(Vec::new());
@@ -66,23 +62,12 @@ fn no_damage_makes_it_panic() {
         .unwrap();
     let mut random = Pcg64::seed_from_u64(1);
     let (_folder, path) = file("train-images-idx3", "");
-    for good in [
-        row.clone().into(),
-        gzip(row),
-        gzip(&idx),
-        idx,
-        png,
-        jpeg.into_inner(),
-    ] {
+    for good in [row.clone().into(), gzip(row), gzip(&idx), idx, png, jpeg.into_inner()] {
         for _ in 0..200 {
             let mut bytes = good.clone();
             // Mostly near the start, where the headers are.
             for _ in 0..3 {
-                let part = if random.next_u32() % 2 == 0 {
-                    64
-                } else {
-                    bytes.len()
-                };
+                let part = if random.next_u32() % 2 == 0 { 64 } else { bytes.len() };
                 let at = random.next_u32() as usize % part.min(bytes.len());
                 bytes[at] = random.next_u32() as u8;
             }
@@ -91,10 +76,7 @@ fn no_damage_makes_it_panic() {
             }
             fs::write(&path, bytes).unwrap();
             // Whether it loads depends on what was hit; an error must be a sentence.
-            for error in [
-                load_labelled(&path).err(),
-                load_images(&path, Invert::Auto).err(),
-            ] {
+            for error in [load_labelled(&path).err(), load_images(&path, Invert::Auto).err()] {
                 let message = error.map(|error| error.to_string());
                 assert!(message.is_none_or(|message| message.ends_with('.')));
             }

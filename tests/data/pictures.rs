@@ -56,11 +56,7 @@ fn an_mnist_digit_comes_through_unchanged() {
         for picture in [original.clone(), inverted] {
             let converted = convert(picture, Invert::Auto);
             // Only the strongest values are brought to 255.
-            let most = converted
-                .iter()
-                .zip(original.as_raw())
-                .map(|(a, b)| a.abs_diff(*b))
-                .max();
+            let most = converted.iter().zip(original.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
             assert!(most <= Some(16), "digit {index} differs by {most:?}");
         }
     }
@@ -94,30 +90,20 @@ fn a_drawn_digit_is_still_that_digit() {
     // Judged by the most similar of the 10,000 real digits, itself left out.
     let set = mnist();
     let right = |index: usize, pixels: &[u8]| {
-        let others = set
-            .images
-            .pixels
-            .chunks_exact(784)
-            .enumerate()
-            .filter(|&(at, _)| at != index);
+        let others = set.images.pixels.chunks_exact(784).enumerate().filter(|&(at, _)| at != index);
         let nearest =
             others.min_by(|a, b| difference(a.1, pixels).total_cmp(&difference(b.1, pixels)));
         set.labels[nearest.unwrap().0] == set.labels[index]
     };
     let count = |pixels: &dyn Fn(usize) -> Vec<u8>| {
-        (0..100)
-            .filter(|&index| right(index, &pixels(index)))
-            .count()
+        (0..100).filter(|&index| right(index, &pixels(index))).count()
     };
     let before = count(&|index| set.images.get(index).unwrap().to_vec());
     let after = count(&|index| {
         let picture = drawn(&digit(&set.images, index), 6, FilterType::CatmullRom);
         convert(noisy(&picture), Invert::Auto)
     });
-    assert!(
-        after + 3 >= before,
-        "{after} of 100 recognised, {before} before"
-    );
+    assert!(after + 3 >= before, "{after} of 100 recognised, {before} before");
 }
 
 /// As a camera would see it: grey paper, uneven light, grain, pale ink.
@@ -135,10 +121,8 @@ fn noisy(picture: &GrayImage) -> GrayImage {
 #[test]
 fn the_ground_is_black_even_in_a_photograph() {
     let set = mnist();
-    let converted = convert(
-        noisy(&drawn(&digit(&set.images, 0), 6, FilterType::CatmullRom)),
-        Invert::Auto,
-    );
+    let converted =
+        convert(noisy(&drawn(&digit(&set.images, 0), 6, FilterType::CatmullRom)), Invert::Auto);
     // This digit, a seven, has no ink there; below it has, for it is centred by its mass.
     let rim = (0..784).filter(|at| at / 28 < 4 || at % 28 < 4 || at % 28 > 23);
     let brightest = rim.map(|at| converted[at]).max();
@@ -150,14 +134,8 @@ fn invert_can_be_told() {
     let set = mnist();
     let light = digit(&set.images, 2);
     let dark = drawn(&light, 5, FilterType::Nearest);
-    assert_eq!(
-        convert(light.clone(), Invert::No),
-        convert(light.clone(), Invert::Auto)
-    );
-    assert_eq!(
-        convert(dark.clone(), Invert::Yes),
-        convert(dark.clone(), Invert::Auto)
-    );
+    assert_eq!(convert(light.clone(), Invert::No), convert(light.clone(), Invert::Auto));
+    assert_eq!(convert(dark.clone(), Invert::Yes), convert(dark.clone(), Invert::Auto));
     let (_folder, path) = file("dark.png", "");
     save(dark, &path);
     assert_fails(load_images(&path, Invert::No), &path, &["no digit"]);
@@ -182,10 +160,7 @@ fn a_transparent_ground_is_ground() {
     let expected = convert(paper.clone(), Invert::Auto);
     let picture = GrayAlphaImage::from_fn(paper.width(), paper.height(), |x, y| {
         let alpha = if x + y < 12 { 0 } else { 255 };
-        LumaA([
-            paper.get_pixel(x, y).0[0].saturating_sub(alpha ^ 255),
-            alpha,
-        ])
+        LumaA([paper.get_pixel(x, y).0[0].saturating_sub(alpha ^ 255), alpha])
     });
     assert!(difference(&convert(picture, Invert::Auto), &expected) < 3.0);
 }
@@ -253,11 +228,7 @@ fn pictures_that_lie_or_are_damaged_are_refused() {
     let bytes = fs::read(asset("digits/seven.png")).unwrap();
     for length in [8, 30, 1_000, bytes.len() - 20] {
         let (_folder, path) = file("cut.png", &bytes[..length]);
-        assert_fails(
-            load_images(&path, Invert::Auto),
-            &path,
-            &["cannot be decoded", "cut short"],
-        );
+        assert_fails(load_images(&path, Invert::Auto), &path, &["cannot be decoded", "cut short"]);
     }
     // Width and height in the header, which carries a checksum.
     for size in [8_193u32, 60_000, 0x7fff_ffff] {
@@ -268,11 +239,7 @@ fn pictures_that_lie_or_are_damaged_are_refused() {
         sum.update(&huge[12..29]);
         huge[29..33].copy_from_slice(&sum.sum().to_be_bytes());
         let (_folder, path) = file("huge.png", huge);
-        assert_fails(
-            load_images(&path, Invert::Auto),
-            &path,
-            &["too large", "8192"],
-        );
+        assert_fails(load_images(&path, Invert::Auto), &path, &["too large", "8192"]);
     }
     let (_folder, path) = file("seven.png", bytes);
     assert_fails(load_labelled(&path), &path, &["picture", "no label"]);

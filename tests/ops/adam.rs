@@ -28,8 +28,7 @@ fn golden() {
         let state = |name: &str| {
             let name = format!("{name}/{case}");
             let mut ids = recording.used().into_iter();
-            ids.find(|&id| recording.tensor(id).name == name)
-                .expect("a state")
+            ids.find(|&id| recording.tensor(id).name == name).expect("a state")
         };
         let (m, v) = (state("m"), state("v"));
         let program = lab.compile(&recording);
@@ -39,13 +38,7 @@ fn golden() {
         for (step, gradient) in golden["grads"].1.chunks(count).enumerate() {
             let at = rule.rate(decimal(params[0]), step as u64 + 1);
             let what = format!("{case} step {}", step + 1);
-            check::close(
-                &what,
-                "rate",
-                &[at],
-                &[f64::from(golden["lr_t"].1[step])],
-                1e-7,
-            );
+            check::close(&what, "rate", &[at], &[f64::from(golden["lr_t"].1[step])], 1e-7);
             lab.write(&recording, rate, &Values::F32(vec![at]));
             lab.write(&recording, g, &Values::F32(gradient.to_vec()));
             lab.engine.run(&program).expect("a step");

@@ -29,10 +29,7 @@ pub struct Lab {
 /// With the reason when no adapter opens.
 pub fn lab() -> Option<Lab> {
     match pollster::block_on(Gpu::open(&GpuOptions::default())) {
-        Ok(gpu) => Some(Lab {
-            tape: Tape::new(),
-            engine: Engine::new(gpu),
-        }),
+        Ok(gpu) => Some(Lab { tape: Tape::new(), engine: Engine::new(gpu) }),
         Err(error) => {
             let allowed = std::env::var("INCEPTION_TESTS_WITHOUT_GPU").is_ok_and(|v| v == "1");
             assert!(allowed, "{error}");
@@ -71,21 +68,13 @@ pub struct Given {
 /// A differentiated input.
 pub fn float(name: &'static str, shape: &[usize], values: impl Into<Vec<f32>>) -> Given {
     let (shape, values) = (shape.to_vec(), Values::F32(values.into()));
-    Given {
-        name,
-        shape,
-        values,
-    }
+    Given { name, shape, values }
 }
 
 /// An input of whole numbers.
 pub fn whole(name: &'static str, shape: &[usize], values: impl Into<Vec<u32>>) -> Given {
     let (shape, values) = (shape.to_vec(), Values::U32(values.into()));
-    Given {
-        name,
-        shape,
-        values,
-    }
+    Given { name, shape, values }
 }
 
 /// What a case made.
@@ -145,10 +134,7 @@ impl Lab {
         Made {
             shape,
             y: read(y),
-            gradients: gradients
-                .into_iter()
-                .map(|(name, id)| (name, read(id)))
-                .collect(),
+            gradients: gradients.into_iter().map(|(name, id)| (name, read(id))).collect(),
         }
     }
 
@@ -179,10 +165,7 @@ pub fn close(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f64],
     let differences = || got.iter().zip(truth).map(|(&g, &t)| f64::from(g) - t);
     let by_norm = norm(&mut differences());
     let by_value = largest(&mut differences());
-    let (norm, largest) = (
-        norm(&mut truth.iter().copied()),
-        largest(&mut truth.iter().copied()),
-    );
+    let (norm, largest) = (norm(&mut truth.iter().copied()), largest(&mut truth.iter().copied()));
     // Written so that a NaN fails.
     let near = by_norm <= tolerance * norm && by_value <= tolerance * largest;
     if !near {
@@ -205,15 +188,9 @@ pub fn close(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f64],
 #[track_caller]
 pub fn same(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f32]) {
     assert_eq!(got.len(), truth.len(), "{what}: {tensor}: length");
-    let differs = got
-        .iter()
-        .zip(truth)
-        .position(|(g, t)| g != t && g.to_bits() != t.to_bits());
+    let differs = got.iter().zip(truth).position(|(g, t)| g != t && g.to_bits() != t.to_bits());
     if let Some(at) = differs {
-        panic!(
-            "{what}: {tensor}: element {at} is {:e}, must be {:e}",
-            got[at], truth[at]
-        );
+        panic!("{what}: {tensor}: element {at} is {:e}, must be {:e}", got[at], truth[at]);
     }
 }
 
@@ -275,17 +252,13 @@ pub fn golden(file: &str) -> BTreeMap<String, Golden> {
         let words = view.data().as_chunks::<4>().0;
         let values = match view.dtype() {
             safetensors::Dtype::F32 => words.iter().map(|&w| f32::from_le_bytes(w)).collect(),
-            safetensors::Dtype::I32 => words
-                .iter()
-                .map(|&w| i32::from_le_bytes(w) as f32)
-                .collect(),
+            safetensors::Dtype::I32 => {
+                words.iter().map(|&w| i32::from_le_bytes(w) as f32).collect()
+            }
             other => panic!("{name}: {other:?}"),
         };
         let entry = (view.shape().to_vec(), values);
-        cases
-            .entry(case.to_string())
-            .or_default()
-            .insert(tensor.to_string(), entry);
+        cases.entry(case.to_string()).or_default().insert(tensor.to_string(), entry);
     }
     cases
 }

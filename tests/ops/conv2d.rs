@@ -9,11 +9,7 @@ fn golden() {
     let Some(mut lab) = check::lab() else { return };
     for (case, golden) in check::golden("conv_f32.safetensors") {
         let stride = if case.contains("_s2_") { 2 } else { 1 };
-        let padding = if case.contains("_same_") {
-            Padding::Same
-        } else {
-            Padding::Valid
-        };
+        let padding = if case.contains("_same_") { Padding::Same } else { Padding::Valid };
         let inputs = ["x", "w", "b"].map(|name| check::input(&golden, name));
         let made = lab.run(
             &inputs,

@@ -10,11 +10,7 @@ fn golden() {
     for (case, golden) in check::golden("maxpool_f32.safetensors") {
         let size = if case.contains("_k3_") { 3 } else { 2 };
         let stride = if case.contains("_s2_") { 2 } else { 1 };
-        let padding = if case.contains("_same_") {
-            Padding::Same
-        } else {
-            Padding::Valid
-        };
+        let padding = if case.contains("_same_") { Padding::Same } else { Padding::Valid };
         let dy = golden["dy"].1.clone();
         let made = lab.run(
             &[check::input(&golden, "x")],
@@ -44,11 +40,7 @@ fn a_nan_reaches_every_window_that_it_is_in() {
         for (i, y) in made.y.iter().enumerate() {
             let (row, column, channel) = (i / channels / 5, i / channels % 5, i % channels);
             let near = channel == 1 && row.abs_diff(2) <= 1 && column.abs_diff(2) <= 1;
-            assert_eq!(
-                y.is_nan(),
-                near,
-                "{channels} channels, y at {row}, {column}: {y}"
-            );
+            assert_eq!(y.is_nan(), near, "{channels} channels, y at {row}, {column}: {y}");
         }
     }
 }
