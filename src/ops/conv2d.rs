@@ -185,8 +185,9 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     if !w.is_tracked() {
         return;
     }
-    // Enough splits to fill a GPU, each long enough to be worth its partial sum.
-    let split = geometry.pixels().div_ceil(128).max(64);
+    // Enough splits to fill a GPU, each of whole image rows and long enough to be worth its
+    // partial sum.
+    let split = geometry.pixels().div_ceil(128).max(64).next_multiple_of(geometry.output[1]);
     let splits = geometry.pixels().div_ceil(split);
     let shape = [&[splits][..], &w.shape()].concat();
     let partial = x.tape().temporary(if splits == 1 { &shape[1..] } else { &shape });
