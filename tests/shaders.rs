@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use inception::kernel::{self, Kernel, Value};
-use inception::ops::KERNELS;
+use inception::{ops, plan};
 use naga::back::{hlsl, msl, spv};
 
 /// Entry points of other names than `forward`, `backward`, `backward_*` and `update`, and why.
@@ -17,6 +17,11 @@ const OTHER_ENTRIES: [(&str, &str); 5] = [
     ("softmax", "cross_entropy"), // the loss of each example
     ("softmax", "mean"),          // the loss of the batch
 ];
+
+/// The kernels of the ops and those that plans put in their place.
+fn kernels() -> impl Iterator<Item = &'static Kernel> {
+    ops::KERNELS.into_iter().chain(plan::KERNELS)
+}
 
 /// The text as it stands, and with columns by four where the file knows columns.
 fn texts(kernel: &Kernel) -> Vec<(String, String)> {
@@ -38,24 +43,26 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
         })
         .collect();
     if known.first().is_some_and(|(name, _)| *name == "Columns") {
-        texts.push((
-            format!("{} by four", kernel.name),
-            kernel.specialize(&known),
-        ));
+        texts.push((format!("{} by four", kernel.name), kernel.specialize(&known)));
     }
     texts
 }
 
 fn all_texts() -> impl Iterator<Item = (String, String)> {
-    KERNELS.iter().flat_map(|kernel| texts(kernel))
+    kernels().flat_map(texts)
 }
 
 fn validated(name: &str, text: &str) -> (naga::Module, naga::valid::ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text)
         .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
-    // No capability beyond what every WebGPU device has.
+    // No capability beyond what every WebGPU device has, but for variants that say so by name.
+    let mut capabilities = naga::valid::Capabilities::empty();
+    capabilities.set(naga::valid::Capabilities::SUBGROUP, name.contains("_subgroup"));
     let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+    let mut validator = naga::valid::Validator::new(flags, capabilities);
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+    validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    let info = validator
         .validate(&module)
         .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
     (module, info)
@@ -80,16 +87,9 @@ fn all_translate_to_spirv_metal_and_hlsl() {
     for (name, text) in all_texts() {
         let (module, info) = validated(&name, &text);
         let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
-        assert!(
-            !words
-                .unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"))
-                .is_empty()
-        );
+        assert!(!words.unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}")).is_empty());
 
-        let options = msl::Options {
-            lang_version: (2, 0),
-            ..Default::default()
-        };
+        let options = msl::Options { lang_version: (2, 0), ..Default::default() };
         let metal = msl::write_string(&module, &info, &options, &Default::default());
         let (metal, translated) = metal.unwrap_or_else(|e| panic!("{name}: Metal: {e}"));
         assert!(metal.contains("kernel void"), "{name}: {metal}");
@@ -116,7 +116,7 @@ fn all_translate_to_spirv_metal_and_hlsl() {
 
 #[test]
 fn each_begins_by_saying_what_it_computes() {
-    for kernel in KERNELS {
+    for kernel in kernels() {
         let first = kernel.source.lines().next().unwrap_or("");
         assert!(first.starts_with("// "), "{}: {first}", kernel.name);
     }
@@ -125,24 +125,18 @@ fn each_begins_by_saying_what_it_computes() {
 #[test]
 fn entries_are_named_for_their_part() {
     let mut met = BTreeSet::new();
-    for kernel in KERNELS {
+    for kernel in kernels() {
         let entries = kernel::reflect(kernel.source).expect(kernel.name);
         assert!(!entries.is_empty(), "{}", kernel.name);
         for entry in entries.keys() {
             let usual = ["forward", "backward", "update"].contains(&entry.as_str())
                 || entry.starts_with("backward_");
-            let other = OTHER_ENTRIES
-                .iter()
-                .find(|pair| **pair == (kernel.name, entry));
+            let other = OTHER_ENTRIES.iter().find(|pair| **pair == (kernel.name, entry));
             met.extend(other);
             assert!(usual || other.is_some(), "{}.{entry}", kernel.name);
         }
     }
-    assert_eq!(
-        met,
-        BTreeSet::from(OTHER_ENTRIES),
-        "the list names what is gone"
-    );
+    assert_eq!(met, BTreeSet::from(OTHER_ENTRIES), "the list names what is gone");
 }
 
 #[test]
@@ -157,17 +151,14 @@ fn all_keep_to_the_limits_of_any_device() {
         for (entry, facts) in kernel::reflect(&text).expect(&name) {
             assert!(facts.slots.len() <= 8, "{name}.{entry}: storage buffers");
             let [x, y, z] = facts.workgroup_size;
-            assert!(
-                x * y * z <= 256 && z <= 64,
-                "{name}.{entry}: {x} x {y} x {z} threads"
-            );
+            assert!(x * y * z <= 256 && z <= 64, "{name}.{entry}: {x} x {y} x {z} threads");
         }
     }
 }
 
 #[test]
 fn elementwise_kernels_can_fold_their_threads() {
-    for kernel in KERNELS {
+    for kernel in kernels() {
         let by_rows = kernel.source.contains("fn quad(");
         for (entry, facts) in kernel::reflect(kernel.source).expect(kernel.name) {
             assert_eq!(facts.folds, by_rows, "{}.{entry}", kernel.name);
@@ -179,32 +170,22 @@ fn elementwise_kernels_can_fold_their_threads() {
 fn every_file_is_listed_once() {
     let files = std::fs::read_dir(folder()).expect("shaders/");
     let files: BTreeSet<_> = files
-        .map(|file| {
-            file.expect("a file")
-                .file_name()
-                .into_string()
-                .expect("a name")
-        })
+        .map(|file| file.expect("a file").file_name().into_string().expect("a name"))
         .collect();
-    let listed: BTreeSet<_> = KERNELS.iter().map(|k| format!("{}.wgsl", k.name)).collect();
+    let listed: BTreeSet<_> = kernels().map(|k| format!("{}.wgsl", k.name)).collect();
     assert_eq!(files, listed);
-    assert_eq!(listed.len(), KERNELS.len());
+    assert_eq!(listed.len(), kernels().count());
 }
 
 #[test]
 fn tint_accepts_all() {
-    let run = |file: &Path| {
-        Command::new("tint")
-            .args(["--format", "wgsl"])
-            .arg(file)
-            .output()
-    };
+    let run = |file: &Path| Command::new("tint").args(["--format", "wgsl"]).arg(file).output();
     let scratch = tempfile::tempdir().expect("a temporary folder");
     for (name, text) in all_texts() {
-        let file = scratch
-            .path()
-            .join(format!("{}.wgsl", name.replace(' ', "_")));
-        std::fs::write(&file, text).expect("a file");
+        let file = scratch.path().join(format!("{}.wgsl", name.replace(' ', "_")));
+        // naga takes subgroup operations as they are and refuses the directive that others ask for.
+        let directive = if name.contains("_subgroup") { "enable subgroups;\n" } else { "" };
+        std::fs::write(&file, format!("{directive}{text}")).expect("a file");
         match run(&file) {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
@@ -215,9 +196,7 @@ fn tint_accepts_all() {
                 let line = format!(
                     "\n!!!!! NOT TESTED with tint, Chrome's WGSL compiler: {error} !!!!!\n"
                 );
-                std::io::stderr()
-                    .write_all(line.as_bytes())
-                    .expect("stderr");
+                std::io::stderr().write_all(line.as_bytes()).expect("stderr");
                 return;
             }
         }
@@ -227,7 +206,6 @@ fn tint_accepts_all() {
 #[test]
 #[should_panic(expected = "shaders/fill.wgsl declares no constant VALUE of the type of 1u")]
 fn a_constant_of_another_type_is_refused() {
-    let fill = KERNELS.iter().find(|kernel| kernel.name == "fill");
-    fill.expect("a kernel")
-        .specialize(&[("VALUE", 1u32.into())]);
+    let fill = kernels().find(|kernel| kernel.name == "fill");
+    fill.expect("a kernel").specialize(&[("VALUE", 1u32.into())]);
 }

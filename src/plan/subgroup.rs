@@ -8,9 +8,9 @@ use crate::kernel::{Constant, Kernel, Value, kernel};
 use crate::recording::{Pass, Recording, Rows};
 
 /// `shaders/conv2d_subgroup.wgsl`.
-pub static CONV2D: Kernel = kernel!("conv2d_subgroup");
+pub(super) static CONV2D: Kernel = kernel!("conv2d_subgroup");
 /// `shaders/dense_subgroup.wgsl`.
-pub static DENSE: Kernel = kernel!("dense_subgroup");
+pub(super) static DENSE: Kernel = kernel!("dense_subgroup");
 
 /// Threads of a subgroup that the variants are made for: lavapipe's and other processors' with
 /// vectors of 256 bits.
