@@ -37,7 +37,8 @@ struct TrainingStep {
     labels: TensorId,
     rows: TensorId,
     rate: TensorId,
-    dropout_key: TensorId,
+    /// Absent when nothing is dropped.
+    dropout_key: Option<TensorId>,
     loss: TensorId,
 }
 
@@ -65,8 +66,8 @@ impl Recordings {
             let rows = tape.input("rows", &[config.batch_size]);
             let labels = tape.input("labels", &[images.div_ceil(4)]);
             let rate = tape.input("rate", &[1]);
-            let dropout_key = tape.input("dropout key", &[2]);
-            let logits = model::logits(gather(rows), config, Some(dropout_key));
+            let dropout_key = (config.dropout > 0.0).then(|| tape.input("dropout key", &[2]));
+            let logits = model::logits(gather(rows), config, dropout_key);
             let label = tape.scope("batch", || ops::batch_labels(labels, rows));
             let loss = tape.scope("loss", || logits.softmax_cross_entropy(label));
             loss.backward(tape.scope("loss", || loss.ones()));
@@ -76,7 +77,7 @@ impl Recordings {
                 labels: labels.id(),
                 rows: rows.id(),
                 rate: rate.id(),
-                dropout_key: dropout_key.id(),
+                dropout_key: dropout_key.map(Tensor::id),
                 loss: loss.id(),
             }
         });
@@ -312,7 +313,9 @@ impl Trainer {
         let key = [seed, self.step as u32];
         self.write(rows_id, bytemuck::cast_slice(&rows));
         self.write(rate_id, bytemuck::bytes_of(&rate));
-        self.write(key_id, bytemuck::cast_slice(&key));
+        if let Some(key_id) = key_id {
+            self.write(key_id, bytemuck::cast_slice(&key));
+        }
         loss
     }
 
