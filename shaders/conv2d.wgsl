@@ -26,6 +26,8 @@ const DILATION: i32 = 1i;
 const PAD_TOP: i32 = 0i;
 const PAD_LEFT: i32 = 0i;
 const SPLIT: u32 = 64u; // pixels in a split of backward_w
+const SIZE_X: u32 = 8u; // threads of a workgroup along the columns
+const SIZE_Y: u32 = 8u; // along pixels or rows: SIZE_X * SIZE_Y is a multiple of any subgroup
 const HALF: u32 = (GROUPS + 1u) / 2u;
 const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
 
@@ -144,17 +146,17 @@ fn convolve(id: vec3<u32>, first0: Columns, first1: Columns) {
     store(pixel + 7u, n0, n1, a7, b7);
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(SIZE_X, SIZE_Y)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
     convolve(id, bias[min(id.x, GROUPS - 1u)], bias[min(id.x + HALF, GROUPS - 1u)]);
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(SIZE_X, SIZE_Y)
 fn backward_x(@builtin(global_invocation_id) id: vec3<u32>) {
     convolve(id, Columns(0.0), Columns(0.0));
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(SIZE_X, SIZE_Y)
 fn flip(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = id.x;
     let row = id.y;
@@ -188,7 +190,7 @@ fn store_dw(split: u32, row: u32, n0: u32, n1: u32, first: Columns, second: Colu
     }
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(SIZE_X, SIZE_Y)
 fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
     let n0 = id.x;
     let n1 = id.x + HALF;

@@ -50,9 +50,11 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn constants(&self) -> [Constant; 15] {
+    fn constants(&self) -> [Constant; 17] {
         let signed = |n: usize| i32::try_from(n).expect("an extent must fit i32").into();
         let width = width(&[self.columns]);
+        // As many threads along the columns as there are, so that none of a subgroup idles.
+        let size_x = self.column_threads().next_power_of_two().min(8);
         [
             columns_type(width),
             ("PIXELS", self.pixels().into()),
@@ -69,6 +71,8 @@ impl Geometry {
             ("DILATION", signed(self.dilation)),
             ("PAD_TOP", signed(self.padding[0])),
             ("PAD_LEFT", signed(self.padding[1])),
+            ("SIZE_X", size_x.into()),
+            ("SIZE_Y", (64 / size_x).into()),
         ]
     }
 
