@@ -1,0 +1,56 @@
+//! A network cut into shards computes the same bits as the whole one.
+
+use inception::config::{Config, Preset};
+use inception::data::{Batches, Images};
+use inception::train::{Recordings, Trainer};
+
+use crate::common::{self, digits, parse};
+
+const IMAGES: usize = 3;
+/// Holds what three images make of themselves (75,264 bytes a layer of 8 channels); of `W_fc1`
+/// (200,704 bytes) it holds 2,048 rows of 32 bytes.
+const LIMIT: u64 = 76_000;
+
+/// Losses of three steps, then all variables, moments and probabilities, as bits.
+fn train(limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
+    let gpu = common::gpu()?;
+    let config = Config {
+        maps: vec![2],
+        reduce1x1: 2,
+        num_fc1: 8,
+        batch_size: 1,
+        learning_rate: 1e-3,
+        ..Config::preset(Preset::Quick)
+    };
+    let (labels, pixels) = parse(&digits("mnist_train.csv.gz", IMAGES));
+    let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
+    let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
+    recordings.shard(limit.unwrap_or(gpu.buffer_limit())).expect("the network can be cut");
+    let passes = recordings.training_passes().expect("training was recorded").passes.len();
+    let batches = Batches::new(config.order, config.seed, config.batch_size, IMAGES).expect("rows");
+    let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
+    let mut trainer = trainer.expect("the network compiles");
+    trainer.initialize();
+    let mut losses = Vec::new();
+    for _ in 0..3 {
+        losses.extend(trainer.train_step().expect("a step"));
+    }
+    losses.extend(trainer.remaining_losses().expect("the last losses"));
+    let mut bytes = Vec::new();
+    for (name, _) in trainer.recordings().parameters().into_iter().chain(trainer.moments()) {
+        bytes.extend(trainer.get(&name).expect("a variable"));
+    }
+    let probabilities = trainer.classify(0..IMAGES, |_| {}).expect("probabilities");
+    bytes.extend_from_slice(bytemuck::cast_slice(&probabilities));
+    Some((losses.into_iter().map(|(_, loss)| loss.to_bits()).collect(), bytes, passes))
+}
+
+#[test]
+fn shards_compute_the_same_bits() {
+    let (Some(whole), Some(parts)) = (train(None), train(Some(LIMIT))) else { return };
+    assert_eq!(whole.0.len(), 3);
+    assert_eq!(whole.0, parts.0, "losses differ");
+    assert!(whole.1 == parts.1, "weights, moments or probabilities differ");
+    // Forward, two backward and Adam's pass over W_fc1 are in four parts each.
+    assert_eq!(parts.2, whole.2 + 4 * 3, "the limit was to cut W_fc1 into four");
+}
