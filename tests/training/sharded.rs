@@ -30,6 +30,8 @@ fn train(limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
     let batches = Batches::new(config.order, config.seed, config.batch_size, IMAGES).expect("rows");
     let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
     let mut trainer = trainer.expect("the network compiles");
+    let announced = trainer.recordings().memory();
+    assert_eq!(trainer.engine().bytes(), announced, "memory announced and allocated");
     trainer.initialize();
     let mut losses = Vec::new();
     for _ in 0..3 {
