@@ -6,7 +6,7 @@ use crate::config::{Config, Scale};
 use crate::data::{Batches, Images};
 use crate::engine::{Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
-use crate::model;
+use crate::model::{self, Uncountable};
 use crate::ops::{self, Adam};
 use crate::plan::{self, TooLarge};
 use crate::recording::{Recording, Role, TensorId, TensorInfo};
@@ -45,6 +45,9 @@ struct TrainingStep {
 impl Recordings {
     /// Records training and inference of the configured network over `images` images of that
     /// height and width. Needs no GPU.
+    ///
+    /// # Panics
+    /// When [`Recordings::check`] fails.
     pub fn training(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
         Self::record(config, images, size, true)
     }
@@ -52,6 +55,14 @@ impl Recordings {
     /// Records inference alone.
     pub fn inference(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
         Self::record(config, images, size, false)
+    }
+
+    /// Checks that a network of that configuration can be recorded at all.
+    ///
+    /// # Errors
+    /// [`Uncountable`] when a tensor has more elements than a shader can count.
+    pub fn check(config: &Config, size: [usize; 2]) -> Result<(), Uncountable> {
+        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH), size)
     }
 
     fn record(config: &Config, images: usize, size: [usize; 2], train: bool) -> Recordings {

@@ -95,6 +95,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     }
     let samples = Samples::load(&config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
+    Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
     recordings.shard(gpu.buffer_limit())?;
