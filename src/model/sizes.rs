@@ -5,7 +5,7 @@ use crate::config::{Config, Module};
 /// A tensor with more elements than a shader can count, whatever the adapter.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error(
-    "the network is too large for any adapter: tensor {tensor} {shape:?} has {elements:e} elements, \
+    "the network is too large for any adapter: tensor {tensor} {shape:?} has {elements} elements, \
      the limit is {}; lower --maps, --num-fc1 or --batch-size",
     u32::MAX
 )]

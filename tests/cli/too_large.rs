@@ -26,9 +26,9 @@ fn for_this_adapter() {
     let limit = "134217728 bytes";
     let wide = "--maps 2 --reduce1x1 2 --num-fc1 100000 --batch-size 4";
     assert_refused(&place, wide, &["W_fc1 [6272, 100000]", limit, "--num-fc1"]);
-    let batch = "--maps 32 --reduce1x1 2 --num-fc1 4 --batch-size 400 --preset quick";
+    let batch = "--maps 32,4 --reduce1x1 2 --num-fc1 4 --batch-size 400";
     let parts = ["[400, 28, 28, 128]", "160563200 bytes", limit, "--batch-size"];
-    assert_refused(&place, &batch.replace("32", "32,4"), &parts);
+    assert_refused(&place, batch, &parts);
 }
 
 #[test]
