@@ -239,14 +239,13 @@ async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     });
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
-        let kind = match info.device_type {
+        match info.device_type {
             wgpu::DeviceType::DiscreteGpu => 0,
             wgpu::DeviceType::IntegratedGpu => 1,
             wgpu::DeviceType::VirtualGpu => 2,
             wgpu::DeviceType::Other => 3,
             wgpu::DeviceType::Cpu => 4,
-        };
-        kind
+        }
     });
     adapters
 }

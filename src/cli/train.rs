@@ -255,7 +255,7 @@ impl Run {
                 6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
                 _ => {}
             }
-            if step % self.config.eval_every == 0 && step < self.config.steps {
+            if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
                 self.evaluate()?;
                 self.save()?;
             }
@@ -276,7 +276,7 @@ impl Run {
         if !loss.is_finite() {
             return Err(self.diverged(&format!("the loss of step {step} is {loss}")));
         }
-        if step % self.config.log_every == 0 || validation.is_some() {
+        if step.is_multiple_of(self.config.log_every) || validation.is_some() {
             self.loss = loss;
             let rate = self.config.batch_size as f64 * (step - self.first_step) as f64
                 / self.started.elapsed().as_secs_f64();
