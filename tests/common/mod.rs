@@ -138,7 +138,7 @@ impl Place {
     }
 
     /// Arguments of `train` on the folder's digits into `out`, then `more`, whose values win.
-    pub fn train<'a>(&self, out: &str, more: &[&'a str]) -> Vec<String> {
+    pub fn train(&self, out: &str, more: &[&str]) -> Vec<String> {
         let paths = [("--train", "train.csv"), ("--test", "test.csv"), ("--out", out)];
         let mut all = vec!["train".to_string()];
         for (flag, name) in paths.into_iter().filter(|(flag, _)| !more.contains(flag)) {

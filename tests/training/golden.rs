@@ -301,6 +301,7 @@ fn fifty_steps(golden: &Golden, gpu: Gpu) {
     let [height, width] = golden.size;
     let images = Images { path: "golden".into(), height, width, pixels };
     let mut recordings = Recordings::training(config, labels.len(), golden.size);
+    recordings.tune(gpu.subgroup());
     recordings.shard(gpu.buffer_limit()).expect("the network fits");
     let batches = Batches::new(config.order, config.seed, config.batch_size, labels.len());
     let batches = Some(batches.expect("enough rows"));
