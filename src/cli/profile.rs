@@ -31,6 +31,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let config = command.settings.resolve().map_err(Failure::config)?;
     let samples = Samples::load(&config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
+    Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
     recordings.tune(gpu.subgroup());

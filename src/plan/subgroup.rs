@@ -97,7 +97,7 @@ fn even_tile(count: usize, most: usize) -> usize {
 fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
     let plain = size(pass, "STRIDE") == 1 && size(pass, "DILATION") == 1;
     let channels = size(pass, "CHANNELS");
-    if !plain || !has_quads(pass) || channels % 4 != 0 {
+    if !plain || !has_quads(pass) || !channels.is_multiple_of(4) {
         return None;
     }
     let columns = Columns::new(size(pass, "GROUPS"));
