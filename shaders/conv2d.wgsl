@@ -7,8 +7,9 @@
 // dw[s, ky, kx, c, n] = sum over the pixels p of split s of x[p's window at ky, kx, c] dy[p, n]
 //
 // An implicit matrix product: padding is handled where x is loaded. Each thread keeps a tile in
-// named variables: `forward` and `backward_x` 8 pixels by 2 groups of columns, `backward_w`
-// 8 rows (ky, kx, c) by 2 groups of columns over the pixels of one split, which `sum_rows` adds.
+// registers: `forward` and `backward_x` TILE pixels by 2 groups of columns, `backward_w` TILE rows
+// (ky, kx, c) by 2 groups of columns over the pixels of one split, which `sum_rows` adds. Lines
+// between `//: for` and `//: end` are repeated by the host.
 
 alias Columns = f32; // or vec4<f32> when the columns of w are a multiple of 4
 const PIXELS: u32 = 1u; // batch * OUT_H * OUT_W
@@ -28,7 +29,9 @@ const PAD_LEFT: i32 = 0i;
 const SPLIT: u32 = 64u; // pixels in a split of backward_w
 const SIZE_X: u32 = 8u; // threads of a workgroup along the columns
 const SIZE_Y: u32 = 8u; // along pixels or rows: SIZE_X * SIZE_Y is a multiple of any subgroup
+const TILE: u32 = 1u;
 const HALF: u32 = (GROUPS + 1u) / 2u;
+const r0 = 0u;
 const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -74,76 +77,35 @@ fn convolve(id: vec3<u32>, first0: Columns, first1: Columns) {
     // Neighbouring threads take neighbouring columns: their loads of w are contiguous.
     let n0 = id.x;
     let n1 = id.x + HALF;
-    let pixel = id.y * 8u;
+    let pixel = id.y * TILE;
     if (n0 >= HALF || pixel >= PIXELS) {
         return;
     }
     let last = min(n1, GROUPS - 1u);
-    var a0 = first0;
-    var b0 = first1;
-    var a1 = first0;
-    var b1 = first1;
-    var a2 = first0;
-    var b2 = first1;
-    var a3 = first0;
-    var b3 = first1;
-    var a4 = first0;
-    var b4 = first1;
-    var a5 = first0;
-    var b5 = first1;
-    var a6 = first0;
-    var b6 = first1;
-    var a7 = first0;
-    var b7 = first1;
+    //: for r0 in TILE
+    var sum0_r0 = first0;
+    var sum1_r0 = first1;
+    //: end
     for (var ky = 0i; ky < KERNEL_H; ky++) {
         for (var kx = 0i; kx < KERNEL_W; kx++) {
-            let i0 = source(pixel + 0u, ky, kx);
-            let i1 = source(pixel + 1u, ky, kx);
-            let i2 = source(pixel + 2u, ky, kx);
-            let i3 = source(pixel + 3u, ky, kx);
-            let i4 = source(pixel + 4u, ky, kx);
-            let i5 = source(pixel + 5u, ky, kx);
-            let i6 = source(pixel + 6u, ky, kx);
-            let i7 = source(pixel + 7u, ky, kx);
+            //: for r0 in TILE
+            let index_r0 = source(pixel + r0, ky, kx);
+            //: end
             let row = u32(ky * KERNEL_W + kx) * CHANNELS;
             for (var c = 0u; c < CHANNELS; c++) {
                 let w0 = w[(row + c) * GROUPS + n0];
                 let w1 = w[(row + c) * GROUPS + last];
-                let v0 = tap(i0, c);
-                a0 += v0 * w0;
-                b0 += v0 * w1;
-                let v1 = tap(i1, c);
-                a1 += v1 * w0;
-                b1 += v1 * w1;
-                let v2 = tap(i2, c);
-                a2 += v2 * w0;
-                b2 += v2 * w1;
-                let v3 = tap(i3, c);
-                a3 += v3 * w0;
-                b3 += v3 * w1;
-                let v4 = tap(i4, c);
-                a4 += v4 * w0;
-                b4 += v4 * w1;
-                let v5 = tap(i5, c);
-                a5 += v5 * w0;
-                b5 += v5 * w1;
-                let v6 = tap(i6, c);
-                a6 += v6 * w0;
-                b6 += v6 * w1;
-                let v7 = tap(i7, c);
-                a7 += v7 * w0;
-                b7 += v7 * w1;
+                //: for r0 in TILE
+                let value_r0 = tap(index_r0, c);
+                sum0_r0 += value_r0 * w0;
+                sum1_r0 += value_r0 * w1;
+                //: end
             }
         }
     }
-    store(pixel + 0u, n0, n1, a0, b0);
-    store(pixel + 1u, n0, n1, a1, b1);
-    store(pixel + 2u, n0, n1, a2, b2);
-    store(pixel + 3u, n0, n1, a3, b3);
-    store(pixel + 4u, n0, n1, a4, b4);
-    store(pixel + 5u, n0, n1, a5, b5);
-    store(pixel + 6u, n0, n1, a6, b6);
-    store(pixel + 7u, n0, n1, a7, b7);
+    //: for r0 in TILE
+    store(pixel + r0, n0, n1, sum0_r0, sum1_r0);
+    //: end
 }
 
 @compute @workgroup_size(SIZE_X, SIZE_Y)
@@ -194,35 +156,16 @@ fn store_dw(split: u32, row: u32, n0: u32, n1: u32, first: Columns, second: Colu
 fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
     let n0 = id.x;
     let n1 = id.x + HALF;
-    let row = id.y * 8u;
+    let row = id.y * TILE;
     if (n0 >= HALF || row >= TAPS * CHANNELS) {
         return;
     }
     let last = min(n1, GROUPS - 1u);
-    let t0 = place(row + 0u);
-    let t1 = place(row + 1u);
-    let t2 = place(row + 2u);
-    let t3 = place(row + 3u);
-    let t4 = place(row + 4u);
-    let t5 = place(row + 5u);
-    let t6 = place(row + 6u);
-    let t7 = place(row + 7u);
-    var a0 = Columns(0.0);
-    var b0 = Columns(0.0);
-    var a1 = Columns(0.0);
-    var b1 = Columns(0.0);
-    var a2 = Columns(0.0);
-    var b2 = Columns(0.0);
-    var a3 = Columns(0.0);
-    var b3 = Columns(0.0);
-    var a4 = Columns(0.0);
-    var b4 = Columns(0.0);
-    var a5 = Columns(0.0);
-    var b5 = Columns(0.0);
-    var a6 = Columns(0.0);
-    var b6 = Columns(0.0);
-    var a7 = Columns(0.0);
-    var b7 = Columns(0.0);
+    //: for r0 in TILE
+    let place_r0 = place(row + r0);
+    var sum0_r0 = Columns(0.0);
+    var sum1_r0 = Columns(0.0);
+    //: end
     let begin = id.z * SPLIT;
     let end = min(begin + SPLIT, PIXELS);
     for (var p = begin; p < end; p++) {
@@ -230,37 +173,13 @@ fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
         let g1 = dy[p * GROUPS + last];
         let image = i32(p / (OUT_W * OUT_H));
         let corner = window(p);
-        let v0 = at(image, corner + t0.xy, t0.z);
-        a0 += v0 * g0;
-        b0 += v0 * g1;
-        let v1 = at(image, corner + t1.xy, t1.z);
-        a1 += v1 * g0;
-        b1 += v1 * g1;
-        let v2 = at(image, corner + t2.xy, t2.z);
-        a2 += v2 * g0;
-        b2 += v2 * g1;
-        let v3 = at(image, corner + t3.xy, t3.z);
-        a3 += v3 * g0;
-        b3 += v3 * g1;
-        let v4 = at(image, corner + t4.xy, t4.z);
-        a4 += v4 * g0;
-        b4 += v4 * g1;
-        let v5 = at(image, corner + t5.xy, t5.z);
-        a5 += v5 * g0;
-        b5 += v5 * g1;
-        let v6 = at(image, corner + t6.xy, t6.z);
-        a6 += v6 * g0;
-        b6 += v6 * g1;
-        let v7 = at(image, corner + t7.xy, t7.z);
-        a7 += v7 * g0;
-        b7 += v7 * g1;
+        //: for r0 in TILE
+        let value_r0 = at(image, corner + place_r0.xy, place_r0.z);
+        sum0_r0 += value_r0 * g0;
+        sum1_r0 += value_r0 * g1;
+        //: end
     }
-    store_dw(id.z, row + 0u, n0, n1, a0, b0);
-    store_dw(id.z, row + 1u, n0, n1, a1, b1);
-    store_dw(id.z, row + 2u, n0, n1, a2, b2);
-    store_dw(id.z, row + 3u, n0, n1, a3, b3);
-    store_dw(id.z, row + 4u, n0, n1, a4, b4);
-    store_dw(id.z, row + 5u, n0, n1, a5, b5);
-    store_dw(id.z, row + 6u, n0, n1, a6, b6);
-    store_dw(id.z, row + 7u, n0, n1, a7, b7);
+    //: for r0 in TILE
+    store_dw(id.z, row + r0, n0, n1, sum0_r0, sum1_r0);
+    //: end
 }

@@ -178,6 +178,14 @@ impl Gpu {
         std::mem::take(&mut *self.errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
+    /// Smallest and largest subgroup of the device's shaders; zeros where it has none.
+    pub fn subgroup(&self) -> [u32; 2] {
+        match self.device.features().contains(wgpu::Features::SUBGROUP) {
+            true => self.facts.subgroup,
+            false => [0; 2],
+        }
+    }
+
     /// Bytes that one buffer may have and one binding may show.
     pub fn buffer_limit(&self) -> u64 {
         self.facts.max_binding.min(self.facts.max_buffer) / 16 * 16

@@ -80,31 +80,118 @@ impl fmt::Display for Value {
 pub type Constant = (&'static str, Value);
 
 impl Kernel {
-    /// The file's text with its `const NAME: type = ..;` and `alias NAME = ..;` lines filled in.
+    /// The file's text with its `const NAME: type = ..;` and `alias NAME = ..;` lines filled in and
+    /// its repeated lines unrolled.
+    ///
+    /// Neither WGSL nor naga unrolls a loop, and an indexed array lives in memory, so a register
+    /// tile needs a name and a line for each of its elements. The file holds the lines once:
+    ///
+    /// ```wgsl
+    /// const r0 = 0u;
+    /// //: for r0 in TILE
+    ///     var sum_r0 = x[first + r0];
+    /// //: end
+    /// ```
+    ///
+    /// is valid as it stands, for a `const TILE: u32` of 1. With a TILE of 2 the line comes again
+    /// with `r1` in place of `r0`, and `const r1 = 1u;` is added. Repeats may be nested.
     ///
     /// # Panics
-    /// When the file has no such line, or the value is of another type.
+    /// When the file has no such line, or the value is of another type, or a repeat is malformed.
     pub fn specialize(&self, constants: &[Constant]) -> String {
         let mut seen = vec![false; constants.len()];
-        let mut text = String::with_capacity(self.source.len() + 256);
+        let mut lines: Vec<String> = Vec::new();
         for line in self.source.lines() {
             let filled = constants.iter().position(|(name, value)| declares(line, name, value));
-            match filled {
+            lines.push(match filled {
                 Some(index) => {
-                    let head = line.split('=').next().unwrap_or(line);
-                    text.push_str(&format!("{head}= {};", constants[index].1));
                     seen[index] = true;
+                    let head = line.split('=').next().unwrap_or(line);
+                    format!("{head}= {};", constants[index].1)
                 }
-                None => text.push_str(line),
-            }
-            text.push('\n');
+                None => line.to_string(),
+            });
         }
         if let Some(missing) = seen.iter().position(|seen| !seen) {
             let (name, value) = constants[missing];
             panic!("shaders/{}.wgsl declares no constant {name} of the type of {value}", self.name);
         }
+        self.unroll(lines)
+    }
+
+    fn unroll(&self, lines: Vec<String>) -> String {
+        let sizes: BTreeMap<String, usize> = lines.iter().filter_map(|l| size(l)).collect();
+        let mut followers = BTreeMap::new();
+        let mut text = lines.join("\n") + "\n";
+        // Innermost repeats first: the last one to begin holds no other.
+        while let Some(begin) = text.rfind("//: for ") {
+            let repeat = Repeat::parse(&text, begin, &sizes);
+            let repeat = repeat.unwrap_or_else(|| {
+                let line = text[begin..].lines().next().unwrap_or_default();
+                panic!("shaders/{}.wgsl: malformed repeat `{line}`", self.name)
+            });
+            let marker = format!("{}0", repeat.stem);
+            let copy = |i| rename(repeat.body, &marker, &format!("{}{i}", repeat.stem));
+            let unrolled: String = (0..repeat.count).map(copy).collect();
+            let highest = followers.entry(repeat.stem.to_string()).or_insert(1);
+            *highest = repeat.count.max(*highest);
+            let end = repeat.end;
+            text.replace_range(begin..end, &unrolled);
+        }
+        for (stem, count) in followers {
+            for i in 1..count {
+                text.push_str(&format!("const {stem}{i} = {i}u;\n"));
+            }
+        }
         text
     }
+}
+
+/// A `//: for r0 in TILE` .. `//: end`.
+struct Repeat<'a> {
+    /// The marker without its 0.
+    stem: &'a str,
+    count: usize,
+    body: &'a str,
+    /// Where the text goes on behind it.
+    end: usize,
+}
+
+impl<'a> Repeat<'a> {
+    fn parse(text: &'a str, begin: usize, sizes: &BTreeMap<String, usize>) -> Option<Self> {
+        let body_begin = begin + text[begin..].find('\n')? + 1;
+        let words: Vec<_> = text[begin..body_begin].split_whitespace().collect();
+        let [_, _, marker, "in", limit] = words[..] else { return None };
+        let body_end = body_begin + text[body_begin..].find("//: end")?;
+        Some(Repeat {
+            stem: marker.strip_suffix('0')?,
+            count: *sizes.get(limit)?,
+            body: text[body_begin..body_end].trim_end_matches(' '),
+            end: body_end + "//: end".len(),
+        })
+    }
+}
+
+/// Name and value of a `const NAME: u32 = 8u;` line.
+fn size(line: &str) -> Option<(String, usize)> {
+    let (name, value) = line.strip_prefix("const ")?.split_once(": u32 = ")?;
+    Some((name.to_string(), value.split_once("u;")?.0.parse().ok()?))
+}
+
+/// Replaces `marker` where it is a word or a word's last part behind `_`.
+fn rename(text: &str, marker: &str, new: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(marker) {
+        let after = at + marker.len();
+        let before_fits = !rest[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        let after_fits = !rest[after..].starts_with(|c: char| c.is_ascii_alphanumeric());
+        result.push_str(&rest[..at]);
+        result.push_str(if before_fits && after_fits { new } else { marker });
+        rest = &rest[after..];
+    }
+    result.push_str(rest);
+    result
 }
 
 /// Whether `line` is the declaration that `value` may fill.
@@ -173,4 +260,48 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
         (entry.name.clone(), described)
     });
     Ok(entries.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TILED: Kernel = Kernel {
+        name: "tiled",
+        source: "const ROWS: u32 = 1u;\nconst COLUMNS: u32 = 1u;\nconst r0 = 0u;\nconst c0 = 0u;\n\
+            //: for r0 in ROWS\nlet a_r0 = r0;\n//: for c0 in COLUMNS\nlet b_r0_c0 = a_r0 + c0;\n\
+            //: end\n//: end\n",
+    };
+
+    #[test]
+    fn repeats_are_unrolled_with_their_names() {
+        let text = TILED.specialize(&[("ROWS", 2u32.into()), ("COLUMNS", 2u32.into())]);
+        let lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).collect();
+        let expected = [
+            "const ROWS: u32 = 2u;",
+            "const COLUMNS: u32 = 2u;",
+            "const r0 = 0u;",
+            "const c0 = 0u;",
+            "let a_r0 = r0;",
+            "let b_r0_c0 = a_r0 + c0;",
+            "let b_r0_c1 = a_r0 + c1;",
+            "let a_r1 = r1;",
+            "let b_r1_c0 = a_r1 + c0;",
+            "let b_r1_c1 = a_r1 + c1;",
+            "const c1 = 1u;",
+            "const r1 = 1u;",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "declares no constant ROWS of the type of 2i")]
+    fn a_constant_of_another_type_is_refused() {
+        TILED.specialize(&[("ROWS", 2i32.into())]);
+    }
+
+    #[test]
+    fn names_are_replaced_as_whole_parts_only() {
+        assert_eq!(rename("a_r0 + r0 + r01 + xr0 + r0_c", "r0", "r3"), "a_r3 + r3 + r01 + xr0 + r3_c");
+    }
 }

@@ -97,6 +97,16 @@ impl Recordings {
         }
     }
 
+    /// Takes the variants of passes that suit an adapter with such subgroups, smallest and largest.
+    pub fn tune(&mut self, subgroup: [u32; 2]) {
+        if subgroup[0] == subgroup[1] {
+            plan::subgroup(&mut self.inference, subgroup[0]);
+            if let Some(training) = &mut self.training {
+                plan::subgroup(&mut training.recording, subgroup[0]);
+            }
+        }
+    }
+
     /// Splits what is larger than one buffer of the adapter may be.
     ///
     /// # Errors

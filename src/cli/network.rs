@@ -31,6 +31,7 @@ fn with_weights(
     let parameters = recordings.parameters();
     let tensors = file.tensors_matching(&parameters)?;
     let gpu = open_gpu(global)?;
+    recordings.tune(gpu.subgroup());
     recordings.shard(gpu.buffer_limit())?;
     let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
     for tensor in tensors {

@@ -32,6 +32,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
+    recordings.tune(gpu.subgroup());
     recordings.shard(gpu.buffer_limit())?;
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;

@@ -97,6 +97,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
+    recordings.tune(gpu.subgroup());
     recordings.shard(gpu.buffer_limit())?;
     eprintln!(
         "network: {} parameters, {} of device memory; {} training, {} validation, {} test digits",

@@ -50,7 +50,7 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn constants(&self) -> [Constant; 17] {
+    fn constants(&self) -> [Constant; 18] {
         let signed = |n: usize| i32::try_from(n).expect("an extent must fit i32").into();
         let width = width(&[self.columns]);
         // As many threads along the columns as there are, so that none of a subgroup idles.
@@ -71,6 +71,7 @@ impl Geometry {
             ("DILATION", signed(self.dilation)),
             ("PAD_TOP", signed(self.padding[0])),
             ("PAD_LEFT", signed(self.padding[1])),
+            ("TILE", TILE.into()),
             ("SIZE_X", size_x.into()),
             ("SIZE_Y", (64 / size_x).into()),
         ]
@@ -184,8 +185,9 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     if !w.is_tracked() {
         return;
     }
-    // Enough splits to fill a GPU, each long enough to be worth its partial sum.
-    let split = geometry.pixels().div_ceil(128).max(64);
+    // Enough splits to fill a GPU, each of whole image rows and long enough to be worth its
+    // partial sum.
+    let split = geometry.pixels().div_ceil(128).max(64).next_multiple_of(geometry.output[1]);
     let splits = geometry.pixels().div_ceil(split);
     let shape = [&[splits][..], &w.shape()].concat();
     let partial = x.tape().temporary(if splits == 1 { &shape[1..] } else { &shape });

@@ -9,6 +9,8 @@ pub(super) static KERNEL: Kernel = kernel!("dense");
 
 /// Examples that a thread's tile takes in `shaders/dense.wgsl`.
 const EXAMPLES: usize = 10;
+/// Rows of dw that a thread's tile takes.
+const TILE: usize = 8;
 /// Rows of w in a split of the forward product: long enough that the partial sums weigh little
 /// beside w itself, short enough that the tutorial's 200,704 rows fill a GPU. Shards are cut at
 /// multiples of it, so that sharded and whole sums are bit-equal.
@@ -32,12 +34,14 @@ impl<'t> Tensor<'t> {
         let width = width(&[out]);
         let groups = out / width;
         let column_threads = groups.div_ceil(2);
-        let constants: [Constant; 5] = [
+        let constants: [Constant; 7] = [
             columns_type(width),
             ("WIDTH", width.into()),
             ("BATCH", batch.into()),
             ("DEPTH", depth.into()),
             ("GROUPS", groups.into()),
+            ("EXAMPLES", EXAMPLES.into()),
+            ("TILE", TILE.into()),
         ];
         let rows = move |per_thread: usize, axis: usize, name: &'static str| Rows {
             first: 0,
@@ -74,7 +78,7 @@ impl<'t> Tensor<'t> {
                 let dw = w.like();
                 let tensors = [("x", x), ("dy", dy), ("dw", dw)];
                 let threads = [column_threads, 1, 1];
-                let rows = rows(8, 1, "dw");
+                let rows = rows(TILE, 1, "dw");
                 x.tape().dispatch_rows(&KERNEL, "backward_w", &constants, &tensors, threads, rows);
                 w.accumulate(dw);
             }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use inception::engine::{Engine, EngineError, Program};
@@ -33,7 +34,11 @@ pub fn lab() -> Option<Lab> {
         Err(error) => {
             let allowed = std::env::var("INCEPTION_TESTS_WITHOUT_GPU").is_ok_and(|v| v == "1");
             assert!(allowed, "{error}");
-            eprintln!("\n!!!!! SKIPPED, NOT TESTED: {error} !!!!!\n");
+            // Not `eprintln!`, which the test harness hides when a test passes.
+            let line = format!("\n!!!!! SKIPPED, NOT TESTED: {error} !!!!!\n");
+            std::io::stderr()
+                .write_all(line.as_bytes())
+                .expect("stderr");
             None
         }
     }
@@ -49,6 +54,21 @@ pub enum Values {
 }
 
 impl Values {
+    /// Replaces one float.
+    pub fn set(&mut self, at: usize, value: f32) {
+        match self {
+            Values::F32(values) => values[at] = value,
+            Values::U32(_) => panic!("not a float tensor"),
+        }
+    }
+
+    pub fn wide(&self) -> Vec<f64> {
+        match self {
+            Values::F32(values) => wide(values),
+            Values::U32(values) => values.iter().map(|&v| f64::from(v)).collect(),
+        }
+    }
+
     fn bytes(&self) -> &[u8] {
         match self {
             Values::F32(values) => bytemuck::cast_slice(values),
@@ -123,11 +143,15 @@ impl Lab {
                 self.write(&recording, id, &given.values);
             }
         }
+        let dy = dy(&shape);
         if used.contains(&dy_id) {
-            self.write(&recording, dy_id, &Values::F32(dy(&shape)));
+            self.write(&recording, dy_id, &Values::F32(dy.clone()));
         }
         self.engine.run(&program).expect("the case runs");
         let mut read = |id| {
+            if id == dy_id {
+                return dy.clone(); // as an op may hand it on, without a pass that uses it
+            }
             let bytes = self.engine.read(id, recording.tensor(id));
             bytemuck::pod_collect_to_vec(&bytes.expect("the result is read"))
         };
@@ -157,12 +181,18 @@ impl Lab {
 /// Fails unless `got` is near `truth`: the norm of the difference over the norm of the truth, and
 /// the largest difference over the largest value, are both at most `tolerance`.
 #[track_caller]
-pub fn close(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f64], tolerance: f64) {
+pub fn close<T: Copy + Into<f64> + fmt::LowerExp>(
+    what: &impl fmt::Display,
+    tensor: &str,
+    got: &[T],
+    truth: &[f64],
+    tolerance: f64,
+) {
     assert_eq!(got.len(), truth.len(), "{what}: {tensor}: length");
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let largest =
         |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |a: f64, v| a.max(v.abs()));
-    let differences = || got.iter().zip(truth).map(|(&g, &t)| f64::from(g) - t);
+    let differences = || got.iter().zip(truth).map(|(&g, &t)| g.into() - t);
     let by_norm = norm(&mut differences());
     let by_value = largest(&mut differences());
     let (norm, largest) = (norm(&mut truth.iter().copied()), largest(&mut truth.iter().copied()));
@@ -223,6 +253,12 @@ impl Random {
         ((self.bits() >> 40) as f32 + 0.5) / 8_388_608.0 - 1.0
     }
 
+    /// A shape of up to four axes and some thousand elements.
+    pub fn shape(&mut self) -> Vec<usize> {
+        let axes = self.between(1, 4);
+        (0..axes).map(|_| self.between(1, 9)).collect()
+    }
+
     pub fn floats(&mut self, shape: &[usize]) -> Vec<f32> {
         (0..shape.iter().product()).map(|_| self.float()).collect()
     }
@@ -267,4 +303,69 @@ pub fn golden(file: &str) -> BTreeMap<String, Golden> {
 pub fn input(golden: &Golden, name: &'static str) -> Given {
     let (shape, values) = &golden[name];
     float(name, shape, values.clone())
+}
+
+/// An op again in plain loops over f64, and the rule of its gradients. Inputs come in order, whole
+/// numbers as f64 too; gradients leave in the same order, empty where there is none.
+pub trait Reference: fmt::Debug {
+    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64>;
+
+    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>>;
+
+    /// Fails unless the op makes of these inputs, and of a random gradient of its output, what the
+    /// reference makes. `tolerance` 0.0 asks for equality.
+    #[track_caller]
+    fn agrees(
+        &self,
+        lab: &mut Lab,
+        inputs: &[Given],
+        tolerance: f64,
+        op: impl for<'t> FnOnce(&[Tensor<'t>]) -> Tensor<'t>,
+    ) {
+        let what = &format!("{self:?}");
+        let values: Vec<_> = inputs.iter().map(|given| given.values.wide()).collect();
+        let truth = self.forward(&values);
+        let dy = Random::new(truth.len() as u64).floats(&[truth.len()]);
+        let made = lab.run(inputs, |_| dy.clone(), op);
+        close(what, "y", &made.y, &truth, tolerance);
+        let gradients = self.backward(&values, &wide(&dy));
+        assert_eq!(gradients.len(), inputs.len());
+        for (given, truth) in inputs.iter().zip(&gradients) {
+            let name = format!("d{}", given.name);
+            match made.gradients.get(given.name) {
+                Some(got) => close(what, &name, got, truth, tolerance),
+                None => assert!(truth.is_empty(), "{what}: no {name}"),
+            }
+        }
+    }
+
+    /// Fails unless the rule of the gradients agrees with central differences of the loops.
+    #[track_caller]
+    fn differentiates(&self, inputs: &[Given]) {
+        let what = &format!("{self:?}");
+        const STEP: f64 = 1e-5;
+        let mut values: Vec<_> = inputs.iter().map(|given| given.values.wide()).collect();
+        let count = self.forward(&values).len();
+        let dy = wide(&Random::new(count as u64).floats(&[count]));
+        let gradients = self.backward(&values, &dy);
+        for (input, given) in inputs.iter().enumerate() {
+            let Values::F32(_) = given.values else {
+                continue;
+            };
+            let differences: Vec<_> = (0..values[input].len())
+                .map(|i| {
+                    let mut at = |offset: f64| {
+                        let kept = values[input][i];
+                        values[input][i] = kept + offset;
+                        let y = self.forward(&values);
+                        values[input][i] = kept;
+                        y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
+                    };
+                    (at(STEP) - at(-STEP)) / (2.0 * STEP)
+                })
+                .collect();
+            let name = format!("d{}", given.name);
+            close(what, &name, &gradients[input], &differences, 1e-8);
+        }
+    }
 }

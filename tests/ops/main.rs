@@ -4,10 +4,16 @@
 mod check;
 
 mod adam;
+mod add;
+mod batch;
 mod concat;
 mod conv2d;
 mod dense;
+mod determinism;
+mod dropout;
+mod fill;
 mod max_pool;
 mod relu;
 mod sharding;
 mod softmax;
+mod sum_rows;

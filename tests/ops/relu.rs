@@ -1,6 +1,42 @@
 //! Rectified linear unit.
 
-use crate::check;
+use crate::check::{self, Random, Reference, float};
+
+#[derive(Debug)]
+struct Relu(#[allow(dead_code)] Vec<usize>);
+
+impl Reference for Relu {
+    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        inputs[0].iter().map(|x| x.max(0.0)).collect()
+    }
+
+    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
+        let pairs = inputs[0].iter().zip(dy);
+        vec![
+            pairs
+                .map(|(x, dy)| if *x > 0.0 { *dy } else { 0.0 })
+                .collect(),
+        ]
+    }
+}
+
+#[test]
+fn agrees_with_plain_loops() {
+    let Some(mut lab) = check::lab() else { return };
+    let mut random = Random::new(31);
+    let mut shapes = vec![vec![1], vec![3], vec![4], vec![5], vec![1023], vec![1025]];
+    shapes.extend((0..30).map(|_| random.shape()));
+    for shape in shapes {
+        let x = [float("x", &shape, random.floats(&shape))];
+        Relu(shape).agrees(&mut lab, &x, 0.0, |t| t[0].relu());
+    }
+}
+
+#[test]
+fn the_plain_loops_differentiate() {
+    let x = [float("x", &[50], Random::new(32).floats(&[50]))];
+    Relu(vec![50]).differentiates(&x);
+}
 
 #[test]
 fn golden() {
@@ -10,4 +46,26 @@ fn golden() {
     let made = lab.run(&[check::input(golden, "x")], |_| dy, |t| t[0].relu());
     check::same(&"relu", "y", &made.y, &golden["y"].1);
     check::same(&"relu", "dx", &made.gradients["x"], &golden["dx"].1);
+}
+
+#[test]
+fn edges_of_the_numbers() {
+    let Some(mut lab) = check::lab() else { return };
+    let x = [
+        0.0,
+        -0.0,
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::MAX,
+        -1e-30,
+    ];
+    let made = lab.run(&[float("x", &[7], x)], |_| vec![2.0; 7], |t| t[0].relu());
+    assert!(made.y[2].is_nan(), "a NaN must be noticed: {:?}", made.y);
+    let truth = [0.0, 0.0, f32::NAN, f32::INFINITY, 0.0, f32::MAX, 0.0];
+    check::same(&"edges", "y", &made.y[3..], &truth[3..]);
+    check::same(&"edges", "y", &made.y[..2], &truth[..2]);
+    let dx = &made.gradients["x"];
+    check::same(&"edges", "dx", &dx[..2], &[0.0, 0.0]);
+    check::same(&"edges", "dx", &dx[3..], &[2.0, 0.0, 2.0, 0.0]);
 }

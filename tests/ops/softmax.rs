@@ -1,6 +1,98 @@
 //! Softmax and its cross-entropy.
 
-use crate::check::{self, PRODUCTS, whole};
+use crate::check::{self, Given, PRODUCTS, Random, Reference, float, whole};
+
+/// Batch, classes.
+#[derive(Clone, Copy, Debug)]
+struct Shape(usize, usize);
+
+#[derive(Debug)]
+struct Softmax(Shape);
+
+#[derive(Debug)]
+struct CrossEntropy(Shape);
+
+fn probabilities(Shape(_, classes): Shape, x: &[f64]) -> Vec<f64> {
+    let mut p = Vec::new();
+    for row in x.chunks(classes) {
+        let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = row.iter().map(|x| (x - top).exp()).sum();
+        p.extend(row.iter().map(|x| (x - top).exp() / sum));
+    }
+    p
+}
+
+impl Reference for Softmax {
+    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        probabilities(self.0, &inputs[0])
+    }
+
+    fn backward(&self, _: &[Vec<f64>], _: &[f64]) -> Vec<Vec<f64>> {
+        vec![vec![]]
+    }
+}
+
+impl Reference for CrossEntropy {
+    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        let Shape(batch, classes) = self.0;
+        let p = probabilities(self.0, &inputs[0]);
+        let right = inputs[1].iter().enumerate();
+        let losses = right.map(|(b, label)| -p[b * classes + *label as usize].ln());
+        vec![losses.sum::<f64>() / batch as f64]
+    }
+
+    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
+        let Shape(batch, classes) = self.0;
+        let mut dx = probabilities(self.0, &inputs[0]);
+        for (b, label) in inputs[1].iter().enumerate() {
+            dx[b * classes + *label as usize] -= 1.0;
+        }
+        dx.iter_mut().for_each(|dx| *dx *= dy[0] / batch as f64);
+        vec![dx, vec![]]
+    }
+}
+
+impl Shape {
+    fn inputs(self, scale: f32, random: &mut Random) -> [Given; 2] {
+        let Shape(batch, classes) = self;
+        let logits = random.floats(&[batch, classes]).into_iter();
+        let labels: Vec<_> = (0..batch)
+            .map(|_| random.between(0, classes - 1) as u32)
+            .collect();
+        [
+            float(
+                "x",
+                &[batch, classes],
+                logits.map(|v| v * scale).collect::<Vec<_>>(),
+            ),
+            whole("label", &[batch], labels),
+        ]
+    }
+}
+
+#[test]
+fn agrees_with_plain_loops() {
+    let Some(mut lab) = check::lab() else { return };
+    let mut random = Random::new(81);
+    let mut shapes = vec![(1, 2), (63, 3), (64, 10), (65, 10), (300, 10), (1, 1000)];
+    shapes.extend((0..20).map(|_| (random.between(1, 70), random.between(2, 20))));
+    for (batch, classes) in shapes {
+        let shape = Shape(batch, classes);
+        let inputs = shape.inputs(5.0, &mut random);
+        Softmax(shape).agrees(&mut lab, &inputs[..1], PRODUCTS, |t| t[0].softmax());
+        CrossEntropy(shape).agrees(&mut lab, &inputs, PRODUCTS, |t| {
+            t[0].softmax_cross_entropy(t[1])
+        });
+    }
+}
+
+#[test]
+fn the_plain_loops_differentiate() {
+    let mut random = Random::new(82);
+    for shape in [Shape(1, 2), Shape(4, 5), Shape(3, 10)] {
+        CrossEntropy(shape).differentiates(&shape.inputs(2.0, &mut random));
+    }
+}
 
 #[test]
 fn golden() {
@@ -16,5 +108,23 @@ fn golden() {
         check::close(&case, "dlogits", dlogits, &truth("dlogits"), PRODUCTS);
         let made = lab.run(&inputs[..1], |_| Vec::new(), |t| t[0].softmax());
         check::close(&case, "probs", &made.y, &truth("probs"), PRODUCTS);
+    }
+}
+
+#[test]
+fn a_nan_reaches_the_loss() {
+    let Some(mut lab) = check::lab() else { return };
+    for at in [0, 1, 2, 5] {
+        let mut inputs = Shape(2, 3).inputs(1.0, &mut Random::new(83));
+        inputs[0].values.set(at, f32::NAN);
+        let made = lab.run(&inputs, |_| vec![1.0], |t| t[0].softmax_cross_entropy(t[1]));
+        assert!(made.y[0].is_nan(), "NaN at {at}: loss {}", made.y[0]);
+        let row = at / 3;
+        let dx = &made.gradients["x"];
+        assert!(dx[row * 3..][..3].iter().all(|v| v.is_nan()), "{dx:?}");
+        assert!(
+            dx[(1 - row) * 3..][..3].iter().all(|v| v.is_finite()),
+            "{dx:?}"
+        );
     }
 }

@@ -1,0 +1,198 @@
+// y[s, m, n] = (s == 0 ? b[n] : 0) + sum over k in split s of x[m, k] w[k, n]
+// dx[m, k] = sum over n of dy[m, n] w[k, n]
+// dw[k, n] = sum over m of x[m, k] dy[m, n]
+//
+// dense for adapters with subgroups of LANES threads where loads are dear and a shuffle is cheap
+// (processors). A workgroup is one subgroup: ROW_LANES lanes along the columns, four columns each,
+// SPAN times, and LANES / ROW_LANES such rows of lanes.
+//   forward: a row of lanes takes TILE examples; each lane holds four k of each and hands them round.
+//   backward_x: a lane takes four k and TILE examples; it holds four columns of each example's dy
+//     and hands them round.
+//   backward_w: a row of lanes takes QUADS_HELD quads of k; each lane holds one quad of an example's
+//     x and hands it round.
+// Lines between `//: for` and `//: end` are repeated by the host.
+
+const LANES: u32 = 8u;
+const ROW_LANES: u32 = 8u;
+const SPAN: u32 = 1u;
+const TILE: u32 = 1u;
+const QUADS_HELD: u32 = 1u;
+const BATCH: u32 = 1u;
+const DEPTH_QUADS: u32 = 1u; // k in all of w / 4
+const GROUPS: u32 = 1u; // columns / 4
+const SPLIT: u32 = 2048u;
+const FIRST_ROW: u32 = 0u; // k where this shard begins
+const ROWS: u32 = 4u; // k in this shard
+const LANE_ROWS: u32 = LANES / ROW_LANES;
+const r0 = 0u;
+const s0 = 0u;
+const q0 = 0u;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> dw: array<vec4<f32>>;
+
+// Group of columns number `span` of this lane; `load_column` stays inside.
+fn column(group: u32, span: u32, lane: u32) -> u32 {
+    return (group * SPAN + span) * ROW_LANES + lane % ROW_LANES;
+}
+
+fn load_column(group: u32, span: u32, lane: u32) -> u32 {
+    return min(column(group, span, lane), GROUPS - 1u);
+}
+
+fn store(split: u32, m: u32, n: u32, value: vec4<f32>) {
+    if (m < BATCH && n < GROUPS) {
+        y[(split * BATCH + m) * GROUPS + n] = value;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let place = id.x % ROW_LANES;
+    let home = id.x - place; // the first lane of this row of lanes
+    let first = (group.y * LANE_ROWS + id.x / ROW_LANES) * TILE;
+    let split = FIRST_ROW / SPLIT + group.z;
+    let begin = group.z * SPLIT / 4u;
+    let end = min(begin + SPLIT / 4u, ROWS / 4u);
+    //: for s0 in SPAN
+    let m_s0 = load_column(group.x, s0, id.x);
+    let first_s0 = select(vec4<f32>(0.0), b[m_s0], split == 0u);
+    //: end
+    //: for r0 in TILE
+    let row_r0 = min(first + r0, BATCH - 1u) * DEPTH_QUADS + FIRST_ROW / 4u;
+    //: for s0 in SPAN
+    var sum_r0_s0 = first_s0;
+    //: end
+    //: end
+    for (var block = begin; block < end; block += ROW_LANES) {
+        let quad = min(block + place, end - 1u);
+        //: for r0 in TILE
+        let x_r0 = x[row_r0 + quad];
+        //: end
+        for (var j = 0u; j < min(ROW_LANES, end - block); j++) {
+            let k = (block + j) * 4u * GROUPS;
+            //: for s0 in SPAN
+            let wx_s0 = w[k + m_s0];
+            let wy_s0 = w[k + GROUPS + m_s0];
+            let wz_s0 = w[k + 2u * GROUPS + m_s0];
+            let ww_s0 = w[k + 3u * GROUPS + m_s0];
+            //: end
+            //: for r0 in TILE
+            let v_r0 = subgroupShuffle(x_r0, home + j);
+            //: for s0 in SPAN
+            sum_r0_s0 += v_r0.x * wx_s0;
+            sum_r0_s0 += v_r0.y * wy_s0;
+            sum_r0_s0 += v_r0.z * wz_s0;
+            sum_r0_s0 += v_r0.w * ww_s0;
+            //: end
+            //: end
+        }
+    }
+    //: for r0 in TILE
+    //: for s0 in SPAN
+    store(split, first + r0, column(group.x, s0, id.x), sum_r0_s0);
+    //: end
+    //: end
+}
+
+fn store_dx(m: u32, quad: u32, value: vec4<f32>) {
+    if (m < BATCH && quad < ROWS / 4u) {
+        dx[m * DEPTH_QUADS + FIRST_ROW / 4u + quad] = value;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let quad = group.x * LANES + id.x;
+    let k = min(quad, ROWS / 4u - 1u) * 4u * GROUPS;
+    let first = group.y * TILE;
+    //: for r0 in TILE
+    let row_r0 = min(first + r0, BATCH - 1u) * GROUPS;
+    var sum_r0 = vec4<f32>(0.0);
+    //: end
+    for (var block = 0u; block < GROUPS; block += LANES) {
+        let n = min(block + id.x, GROUPS - 1u);
+        //: for r0 in TILE
+        let g_r0 = dy[row_r0 + n];
+        //: end
+        for (var j = 0u; j < min(LANES, GROUPS - block); j++) {
+            let i = k + block + j;
+            // Four columns of four k, transposed: each a vector over k.
+            let wx = w[i];
+            let wy = w[i + GROUPS];
+            let wz = w[i + 2u * GROUPS];
+            let ww = w[i + 3u * GROUPS];
+            let c0 = vec4<f32>(wx.x, wy.x, wz.x, ww.x);
+            let c1 = vec4<f32>(wx.y, wy.y, wz.y, ww.y);
+            let c2 = vec4<f32>(wx.z, wy.z, wz.z, ww.z);
+            let c3 = vec4<f32>(wx.w, wy.w, wz.w, ww.w);
+            //: for r0 in TILE
+            let v_r0 = subgroupShuffle(g_r0, j);
+            sum_r0 += v_r0.x * c0;
+            sum_r0 += v_r0.y * c1;
+            sum_r0 += v_r0.z * c2;
+            sum_r0 += v_r0.w * c3;
+            //: end
+        }
+    }
+    //: for r0 in TILE
+    store_dx(first + r0, quad, sum_r0);
+    //: end
+}
+
+fn store_dw(row: u32, n: u32, value: vec4<f32>) {
+    if (row < ROWS && n < GROUPS) {
+        dw[row * GROUPS + n] = value;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let place = id.x % ROW_LANES;
+    let home = id.x - place;
+    let first = (group.y * LANE_ROWS + id.x / ROW_LANES) * QUADS_HELD;
+    let quad = FIRST_ROW / 4u + min(first + place % QUADS_HELD, ROWS / 4u - 1u);
+    //: for s0 in SPAN
+    let m_s0 = load_column(group.x, s0, id.x);
+    //: end
+    //: for q0 in QUADS_HELD
+    //: for s0 in SPAN
+    var sx_q0_s0 = vec4<f32>(0.0);
+    var sy_q0_s0 = vec4<f32>(0.0);
+    var sz_q0_s0 = vec4<f32>(0.0);
+    var sw_q0_s0 = vec4<f32>(0.0);
+    //: end
+    //: end
+    for (var m = 0u; m < BATCH; m++) {
+        let held = x[m * DEPTH_QUADS + quad];
+        //: for s0 in SPAN
+        let g_s0 = dy[m * GROUPS + m_s0];
+        //: end
+        //: for q0 in QUADS_HELD
+        let v_q0 = subgroupShuffle(held, home + q0);
+        //: for s0 in SPAN
+        sx_q0_s0 += v_q0.x * g_s0;
+        sy_q0_s0 += v_q0.y * g_s0;
+        sz_q0_s0 += v_q0.z * g_s0;
+        sw_q0_s0 += v_q0.w * g_s0;
+        //: end
+        //: end
+    }
+    //: for q0 in QUADS_HELD
+    //: for s0 in SPAN
+    {
+        let row = (first + q0) * 4u;
+        let n = column(group.x, s0, id.x);
+        store_dw(row, n, sx_q0_s0);
+        store_dw(row + 1u, n, sy_q0_s0);
+        store_dw(row + 2u, n, sz_q0_s0);
+        store_dw(row + 3u, n, sw_q0_s0);
+    }
+    //: end
+    //: end
+}

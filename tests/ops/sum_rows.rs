@@ -1,0 +1,54 @@
+//! Sum over the outermost axes.
+
+use crate::check::{self, PRODUCTS, Random, Reference, float};
+
+/// Rows and columns.
+#[derive(Debug)]
+struct SumRows(usize, usize);
+
+impl Reference for SumRows {
+    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
+        let &SumRows(rows, columns) = self;
+        let sum = |n| (0..rows).map(|r| inputs[0][r * columns + n]).sum();
+        (0..columns).map(sum).collect()
+    }
+
+    fn backward(&self, _: &[Vec<f64>], _: &[f64]) -> Vec<Vec<f64>> {
+        vec![vec![]]
+    }
+}
+
+#[test]
+fn agrees_with_plain_loops() {
+    let Some(mut lab) = check::lab() else { return };
+    let mut random = Random::new(91);
+    // Up to 512 rows in one pass, more in chunks of 256.
+    let heights = [1, 2, 255, 256, 257, 511, 512, 513, 768, 1000, 1025];
+    let mut shapes: Vec<_> = heights.map(|n| (n, 1)).to_vec();
+    shapes.extend(heights.map(|n| (n, random.pick(&[3, 4, 8, 10, 64, 257]))));
+    for _ in 0..16 {
+        shapes.push((random.between(1, 700), random.between(1, 300)));
+    }
+    for (rows, columns) in shapes {
+        // Of one sign, lest a sum that happens to vanish ask for more digits than f32 has.
+        let x: Vec<_> = random.floats(&[rows, columns]);
+        let x = x.into_iter().map(f32::abs).collect::<Vec<_>>();
+        let x = [float("x", &[rows, columns], x)];
+        SumRows(rows, columns).agrees(&mut lab, &x, PRODUCTS, |t| t[0].sum_rows(1));
+    }
+}
+
+#[test]
+fn several_axes_at_once() {
+    let Some(mut lab) = check::lab() else { return };
+    let shape = [3, 4, 5, 6];
+    for axes in 0..4 {
+        let x = [float("x", &shape, Random::new(92).floats(&shape))];
+        let rows = shape[..axes].iter().product();
+        SumRows(rows, 360 / rows).agrees(&mut lab, &x, PRODUCTS, |t| {
+            let y = t[0].sum_rows(axes);
+            assert_eq!(y.shape(), shape[axes..]);
+            y
+        });
+    }
+}
