@@ -67,7 +67,7 @@ fn classify(model: &Path) -> Result<(Dataset, Vec<u8>), Box<dyn Error>> {
     let digits = load_labelled(&config.test)?;
     let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
     let mut recordings = Recordings::inference(config, digits.len(), [SIDE, SIDE]);
-    recordings.shard(gpu.buffer_limit())?;
+    recordings.fit(&gpu)?;
     let parameters = recordings.parameters();
     let mut trainer = Trainer::new(gpu, recordings, &digits.images, &[], None)?;
     for tensor in file.tensors_matching(&parameters)? {

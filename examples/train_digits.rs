@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Recorded once, then replayed: a step uploads its row numbers, its rate and its dropout key.
     let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
-    recordings.shard(gpu.buffer_limit())?;
+    recordings.fit(&gpu)?;
     println!("parameters: {}", recordings.parameter_count());
     let batches = Batches::new(config.order, config.seed, config.batch_size, train_rows)?;
     let mut trainer = Trainer::new(gpu, recordings, &digits.images, &digits.labels, Some(batches))?;

@@ -302,6 +302,9 @@ mod tests {
 
     #[test]
     fn names_are_replaced_as_whole_parts_only() {
-        assert_eq!(rename("a_r0 + r0 + r01 + xr0 + r0_c", "r0", "r3"), "a_r3 + r3 + r01 + xr0 + r3_c");
+        assert_eq!(
+            rename("a_r0 + r0 + r01 + xr0 + r0_c", "r0", "r3"),
+            "a_r3 + r3 + r01 + xr0 + r3_c"
+        );
     }
 }

@@ -73,7 +73,7 @@
 //!
 //! let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
 //! let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
-//! recordings.shard(gpu.buffer_limit())?; // no tensor larger than the adapter binds
+//! recordings.fit(&gpu)?; // kernels that suit the adapter, no tensor larger than it binds
 //! let (images, labels) = (&digits.images, &digits.labels);
 //! let mut trainer = Trainer::new(gpu, recordings, images, labels, Some(batches))?;
 //! trainer.initialize();

@@ -73,10 +73,7 @@ fn a_small_network_compiles_under_default_limits() {
     engine.run(&program).expect("it runs");
     engine.finish().expect("it ends");
     let used = recording.used().into_iter();
-    assert_eq!(
-        engine.bytes(),
-        used.map(|id| recording.tensor(id).bytes()).sum::<u64>()
-    );
+    assert_eq!(engine.bytes(), used.map(|id| recording.tensor(id).bytes()).sum::<u64>());
 }
 
 #[test]
@@ -92,10 +89,7 @@ fn two_recordings_share_their_parameters() {
     assert_eq!(parameters(&training).len(), 4);
     assert_eq!(parameters(&training), parameters(&evaluation));
     // Nothing else is shared, and the cut leaves nothing behind.
-    let shared = training
-        .used()
-        .into_iter()
-        .filter(|id| evaluation.used().contains(id));
+    let shared = training.used().into_iter().filter(|id| evaluation.used().contains(id));
     assert_eq!(shared.count(), 4);
     assert_eq!(evaluation.passes.len(), 5);
 }
@@ -109,19 +103,11 @@ fn the_second_gradient_of_a_tensor_is_added_to_the_first() {
     let dx = x.gradient().expect("a gradient");
     let recording = tape.finish();
     let labels: Vec<_> = recording.passes.iter().map(|pass| pass.label()).collect();
-    let truth = [
-        "twice relu.forward",
-        "twice add.forward",
-        "twice relu.backward",
-        "twice add.forward",
-    ];
+    let truth =
+        ["twice relu.forward", "twice add.forward", "twice relu.backward", "twice add.forward"];
     assert_eq!(labels, truth);
     let sum = &recording.passes[3];
-    let written = sum
-        .tensors
-        .iter()
-        .find(|bound| bound.name == "y")
-        .expect("a sum");
+    let written = sum.tensors.iter().find(|bound| bound.name == "y").expect("a sum");
     assert_eq!(written.tensor, dx.id());
 }
 
@@ -187,8 +173,7 @@ refuses!(
     |tape| {
         let w = tape.parameter("w", &[3, 3, 2, 4]);
         let b = tape.parameter("b", &[4]);
-        tape.input("x", &[1, 5, 5, 3])
-            .conv2d(w, b, 1, Padding::Same);
+        tape.input("x", &[1, 5, 5, 3]).conv2d(w, b, 1, Padding::Same);
     }
 );
 refuses!(
@@ -197,8 +182,7 @@ refuses!(
     |tape| {
         let w = tape.parameter("w", &[3, 3, 3, 4]);
         let b = tape.parameter("b", &[3]);
-        tape.input("x", &[1, 5, 5, 3])
-            .conv2d(w, b, 1, Padding::Same);
+        tape.input("x", &[1, 5, 5, 3]).conv2d(w, b, 1, Padding::Same);
     }
 );
 refuses!(
@@ -210,14 +194,9 @@ refuses!(
         tape.input("x", &[5, 3]).conv2d(w, b, 1, Padding::Same);
     }
 );
-refuses!(
-    a_window_larger_than_the_image,
-    "a window of 5 does not fit into 4 pixels",
-    |tape| {
-        tape.input("x", &[1, 4, 4, 1])
-            .max_pool(5, 1, Padding::Valid);
-    }
-);
+refuses!(a_window_larger_than_the_image, "a window of 5 does not fit into 4 pixels", |tape| {
+    tape.input("x", &[1, 4, 4, 1]).max_pool(5, 1, Padding::Valid);
+});
 refuses!(
     a_pool_of_no_image,
     "max_pool: the input must be [batch, height, width, channels], not [4]",
@@ -230,8 +209,7 @@ refuses!(
     "dense: weights w[11, 4] do not fit the input x[2, 3, 4] (depth 12)",
     |tape| {
         let w = tape.parameter("w", &[11, 4]);
-        tape.input("x", &[2, 3, 4])
-            .dense(w, tape.parameter("b", &[4]));
+        tape.input("x", &[2, 3, 4]).dense(w, tape.parameter("b", &[4]));
     }
 );
 refuses!(
@@ -239,8 +217,7 @@ refuses!(
     "dense: bias b[1, 4] does not fit the weights w[12, 4]",
     |tape| {
         let w = tape.parameter("w", &[12, 4]);
-        tape.input("x", &[2, 12])
-            .dense(w, tape.parameter("b", &[1, 4]));
+        tape.input("x", &[2, 12]).dense(w, tape.parameter("b", &[1, 4]));
     }
 );
 refuses!(a_sum_of_two_shapes, "add: b has another shape", |tape| {
@@ -253,77 +230,35 @@ refuses!(
         concat(&[tape.input("a", &[1, 2, 3]), tape.input("b", &[1, 3, 3])]);
     }
 );
-refuses!(
-    a_concatenation_of_other_ranks,
-    "differ before the channels",
-    |tape| {
-        concat(&[tape.input("a", &[2, 3]), tape.input("b", &[2, 3, 1])]);
-    }
-);
-refuses!(
-    a_concatenation_of_nothing,
-    "concat: needs at least one tensor",
-    |_| {
-        concat(&[]);
-    }
-);
-refuses!(
-    softmax_of_an_image,
-    "softmax: logits must be [batch, classes], not [1, 2, 3]",
-    |tape| {
-        tape.input("x", &[1, 2, 3]).softmax();
-    }
-);
-refuses!(
-    labels_of_another_batch,
-    "softmax_cross_entropy: one label an example",
-    |tape| {
-        tape.input("x", &[3, 10])
-            .softmax_cross_entropy(tape.input("label", &[2]));
-    }
-);
-refuses!(
-    a_dropout_of_everything,
-    "dropout: rate 1 is not in 0..1",
-    |tape| {
-        tape.input("x", &[3])
-            .dropout(1.0, tape.input("key", &[2]), 0);
-    }
-);
-refuses!(
-    a_sum_over_all_axes,
-    "sum_rows: 2 axes of [3, 4] leave nothing",
-    |tape| {
-        tape.input("x", &[3, 4]).sum_rows(2);
-    }
-);
-refuses!(
-    a_gradient_of_another_shape,
-    "the gradient of y[3] has another shape",
-    |tape| {
-        let y = tape.tracked_input("y", &[3]);
-        y.backward(tape.input("dy", &[4]));
-    }
-);
-refuses!(
-    a_parameter_of_two_shapes,
-    "parameter w was made with shape [2, 3]",
-    |tape| {
-        tape.parameter("w", &[2, 3]);
-        tape.parameter("w", &[3, 2]);
-    }
-);
-refuses!(
-    a_tensor_of_nothing,
-    "tensor x: shape [2, 0] has no elements",
-    |tape| {
-        tape.input("x", &[2, 0]);
-    }
-);
-refuses!(
-    a_tensor_without_axes,
-    "tensor x: shape [] has no elements",
-    |tape| {
-        tape.input("x", &[]);
-    }
-);
+refuses!(a_concatenation_of_other_ranks, "differ before the channels", |tape| {
+    concat(&[tape.input("a", &[2, 3]), tape.input("b", &[2, 3, 1])]);
+});
+refuses!(a_concatenation_of_nothing, "concat: needs at least one tensor", |_| {
+    concat(&[]);
+});
+refuses!(softmax_of_an_image, "softmax: logits must be [batch, classes], not [1, 2, 3]", |tape| {
+    tape.input("x", &[1, 2, 3]).softmax();
+});
+refuses!(labels_of_another_batch, "softmax_cross_entropy: one label an example", |tape| {
+    tape.input("x", &[3, 10]).softmax_cross_entropy(tape.input("label", &[2]));
+});
+refuses!(a_dropout_of_everything, "dropout: rate 1 is not in 0..1", |tape| {
+    tape.input("x", &[3]).dropout(1.0, tape.input("key", &[2]), 0);
+});
+refuses!(a_sum_over_all_axes, "sum_rows: 2 axes of [3, 4] leave nothing", |tape| {
+    tape.input("x", &[3, 4]).sum_rows(2);
+});
+refuses!(a_gradient_of_another_shape, "the gradient of y[3] has another shape", |tape| {
+    let y = tape.tracked_input("y", &[3]);
+    y.backward(tape.input("dy", &[4]));
+});
+refuses!(a_parameter_of_two_shapes, "parameter w was made with shape [2, 3]", |tape| {
+    tape.parameter("w", &[2, 3]);
+    tape.parameter("w", &[3, 2]);
+});
+refuses!(a_tensor_of_nothing, "tensor x: shape [2, 0] has no elements", |tape| {
+    tape.input("x", &[2, 0]);
+});
+refuses!(a_tensor_without_axes, "tensor x: shape [] has no elements", |tape| {
+    tape.input("x", &[]);
+});

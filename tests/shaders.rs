@@ -38,10 +38,7 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
         })
         .collect();
     if known.first().is_some_and(|(name, _)| *name == "Columns") {
-        texts.push((
-            format!("{} by four", kernel.name),
-            kernel.specialize(&known),
-        ));
+        texts.push((format!("{} by four", kernel.name), kernel.specialize(&known)));
     }
     texts
 }
@@ -80,16 +77,9 @@ fn all_translate_to_spirv_metal_and_hlsl() {
     for (name, text) in all_texts() {
         let (module, info) = validated(&name, &text);
         let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
-        assert!(
-            !words
-                .unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"))
-                .is_empty()
-        );
+        assert!(!words.unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}")).is_empty());
 
-        let options = msl::Options {
-            lang_version: (2, 0),
-            ..Default::default()
-        };
+        let options = msl::Options { lang_version: (2, 0), ..Default::default() };
         let metal = msl::write_string(&module, &info, &options, &Default::default());
         let (metal, translated) = metal.unwrap_or_else(|e| panic!("{name}: Metal: {e}"));
         assert!(metal.contains("kernel void"), "{name}: {metal}");
@@ -131,18 +121,12 @@ fn entries_are_named_for_their_part() {
         for entry in entries.keys() {
             let usual = ["forward", "backward", "update"].contains(&entry.as_str())
                 || entry.starts_with("backward_");
-            let other = OTHER_ENTRIES
-                .iter()
-                .find(|pair| **pair == (kernel.name, entry));
+            let other = OTHER_ENTRIES.iter().find(|pair| **pair == (kernel.name, entry));
             met.extend(other);
             assert!(usual || other.is_some(), "{}.{entry}", kernel.name);
         }
     }
-    assert_eq!(
-        met,
-        BTreeSet::from(OTHER_ENTRIES),
-        "the list names what is gone"
-    );
+    assert_eq!(met, BTreeSet::from(OTHER_ENTRIES), "the list names what is gone");
 }
 
 #[test]
@@ -157,10 +141,7 @@ fn all_keep_to_the_limits_of_any_device() {
         for (entry, facts) in kernel::reflect(&text).expect(&name) {
             assert!(facts.slots.len() <= 8, "{name}.{entry}: storage buffers");
             let [x, y, z] = facts.workgroup_size;
-            assert!(
-                x * y * z <= 256 && z <= 64,
-                "{name}.{entry}: {x} x {y} x {z} threads"
-            );
+            assert!(x * y * z <= 256 && z <= 64, "{name}.{entry}: {x} x {y} x {z} threads");
         }
     }
 }
@@ -179,12 +160,7 @@ fn elementwise_kernels_can_fold_their_threads() {
 fn every_file_is_listed_once() {
     let files = std::fs::read_dir(folder()).expect("shaders/");
     let files: BTreeSet<_> = files
-        .map(|file| {
-            file.expect("a file")
-                .file_name()
-                .into_string()
-                .expect("a name")
-        })
+        .map(|file| file.expect("a file").file_name().into_string().expect("a name"))
         .collect();
     let listed: BTreeSet<_> = KERNELS.iter().map(|k| format!("{}.wgsl", k.name)).collect();
     assert_eq!(files, listed);
@@ -193,17 +169,10 @@ fn every_file_is_listed_once() {
 
 #[test]
 fn tint_accepts_all() {
-    let run = |file: &Path| {
-        Command::new("tint")
-            .args(["--format", "wgsl"])
-            .arg(file)
-            .output()
-    };
+    let run = |file: &Path| Command::new("tint").args(["--format", "wgsl"]).arg(file).output();
     let scratch = tempfile::tempdir().expect("a temporary folder");
     for (name, text) in all_texts() {
-        let file = scratch
-            .path()
-            .join(format!("{}.wgsl", name.replace(' ', "_")));
+        let file = scratch.path().join(format!("{}.wgsl", name.replace(' ', "_")));
         std::fs::write(&file, text).expect("a file");
         match run(&file) {
             Ok(output) => {
@@ -215,9 +184,7 @@ fn tint_accepts_all() {
                 let line = format!(
                     "\n!!!!! NOT TESTED with tint, Chrome's WGSL compiler: {error} !!!!!\n"
                 );
-                std::io::stderr()
-                    .write_all(line.as_bytes())
-                    .expect("stderr");
+                std::io::stderr().write_all(line.as_bytes()).expect("stderr");
                 return;
             }
         }
@@ -228,6 +195,5 @@ fn tint_accepts_all() {
 #[should_panic(expected = "shaders/fill.wgsl declares no constant VALUE of the type of 1u")]
 fn a_constant_of_another_type_is_refused() {
     let fill = KERNELS.iter().find(|kernel| kernel.name == "fill");
-    fill.expect("a kernel")
-        .specialize(&[("VALUE", 1u32.into())]);
+    fill.expect("a kernel").specialize(&[("VALUE", 1u32.into())]);
 }

@@ -28,18 +28,10 @@ impl Trained {
         let state = |letter: &str| {
             let mut used = recording.used().into_iter();
             let name = format!("{letter}/{name}");
-            used.find(|&id| recording.tensor(id).name == name)
-                .expect("a state")
+            used.find(|&id| recording.tensor(id).name == name).expect("a state")
         };
         let (m, v) = (state("m"), state("v"));
-        Trained {
-            recording,
-            g,
-            rate,
-            m,
-            v,
-            w,
-        }
+        Trained { recording, g, rate, m, v, w }
     }
 
     /// The weights after each step.
@@ -68,23 +60,14 @@ const WEIGHTS: f64 = 2e-6;
 fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(131);
-    let rules = [
-        Adam::default(),
-        Adam {
-            beta1: 0.5,
-            beta2: 0.9,
-            epsilon: 1e-3,
-        },
-    ];
+    let rules = [Adam::default(), Adam { beta1: 0.5, beta2: 0.9, epsilon: 1e-3 }];
     for case in 0..24 {
         let (shape, rule) = (random.shape(), rules[case % 2]);
         let name = format!("w{case} {shape:?}");
         let trained = Trained::new(&lab.tape, &name, &shape, rule);
         let mut w = random.floats(&shape);
         let start = w.clone();
-        let steps: Vec<_> = (1..=4u32)
-            .map(|t| (0.01 / t as f32, random.floats(&shape)))
-            .collect();
+        let steps: Vec<_> = (1..=4u32).map(|t| (0.01 / t as f32, random.floats(&shape))).collect();
         let got = trained.train(&mut lab, &start, steps.iter().cloned());
         let mut truth = check::wide(&w);
         let (mut m, mut v) = (vec![0.0; w.len()], vec![0.0; w.len()]);
@@ -119,32 +102,16 @@ fn golden() {
         let (shape, start) = &golden["w0"];
         let columns = start.len();
         let gradients: Vec<_> = golden["grads"].1.chunks(columns).collect();
-        let rates: Vec<_> = (1..=gradients.len() as u64)
-            .map(|t| rule.rate(decimal(params[0]), t))
-            .collect();
-        check::close(
-            &case,
-            "rates",
-            &rates,
-            &check::wide(&golden["lr_t"].1),
-            1e-7,
-        );
+        let rates: Vec<_> =
+            (1..=gradients.len() as u64).map(|t| rule.rate(decimal(params[0]), t)).collect();
+        check::close(&case, "rates", &rates, &check::wide(&golden["lr_t"].1), 1e-7);
 
         let trained = Trained::new(&lab.tape, &case, shape, rule);
-        let steps = rates
-            .iter()
-            .zip(&gradients)
-            .map(|(rate, g)| (*rate, g.to_vec()));
+        let steps = rates.iter().zip(&gradients).map(|(rate, g)| (*rate, g.to_vec()));
         let got = trained.train(&mut lab, start, steps);
         let truth: Vec<_> = golden["w"].1.chunks(columns).map(check::wide).collect();
         for (step, (got, truth)) in got.iter().zip(&truth).enumerate() {
-            check::close(
-                &format!("{case} step {}", step + 1),
-                "w",
-                got,
-                truth,
-                WEIGHTS,
-            );
+            check::close(&format!("{case} step {}", step + 1), "w", got, truth, WEIGHTS);
         }
         let m = lab.read(&trained.recording, trained.m);
         let v = lab.read(&trained.recording, trained.v);

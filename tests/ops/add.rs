@@ -9,11 +9,7 @@ struct Add(#[allow(dead_code)] Vec<usize>);
 
 impl Reference for Add {
     fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        inputs[0]
-            .iter()
-            .zip(&inputs[1])
-            .map(|(a, b)| a + b)
-            .collect()
+        inputs[0].iter().zip(&inputs[1]).map(|(a, b)| a + b).collect()
     }
 
     fn backward(&self, _: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
@@ -46,21 +42,12 @@ struct Branches;
 
 impl Reference for Branches {
     fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        inputs[0]
-            .iter()
-            .map(|x| 2.0 * x + 2.0 * x.max(0.0))
-            .collect()
+        inputs[0].iter().map(|x| 2.0 * x + 2.0 * x.max(0.0)).collect()
     }
 
     fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
         let slope = |x: f64| if x > 0.0 { 4.0 } else { 2.0 };
-        vec![
-            inputs[0]
-                .iter()
-                .zip(dy)
-                .map(|(x, dy)| slope(*x) * dy)
-                .collect(),
-        ]
+        vec![inputs[0].iter().zip(dy).map(|(x, dy)| slope(*x) * dy).collect()]
     }
 }
 
@@ -84,12 +71,7 @@ fn a_gradient_that_reached_two_tensors_stays_whole() {
     let dy = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
     let made = lab.run(&inputs, |_| dy.to_vec(), |t| t[0].add(t[1]).add(t[0]));
     check::same(&"a + b + a", "db", &made.gradients["b"], &dy);
-    check::same(
-        &"a + b + a",
-        "da",
-        &made.gradients["a"],
-        &dy.map(|v| 2.0 * v),
-    );
+    check::same(&"a + b + a", "da", &made.gradients["a"], &dy.map(|v| 2.0 * v));
 }
 
 #[test]

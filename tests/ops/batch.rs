@@ -12,10 +12,7 @@ struct Images {
 
 /// Bytes of packed u32, lowest first.
 fn bytes(packed: &[f64]) -> Vec<u8> {
-    packed
-        .iter()
-        .flat_map(|&v| (v as u32).to_le_bytes())
-        .collect()
+    packed.iter().flat_map(|&v| (v as u32).to_le_bytes()).collect()
 }
 
 impl Reference for Images {
@@ -23,9 +20,7 @@ impl Reference for Images {
         let bytes = bytes(&inputs[0]);
         let rows = inputs[1].iter().map(|row| *row as usize);
         let images = rows.flat_map(|row| &bytes[row * self.length..][..self.length]);
-        images
-            .map(|&v| f64::from(v) / f64::from(self.divisor))
-            .collect()
+        images.map(|&v| f64::from(v) / f64::from(self.divisor)).collect()
     }
 
     fn backward(&self, _: &[Vec<f64>], _: &[f64]) -> Vec<Vec<f64>> {
@@ -37,14 +32,9 @@ impl Reference for Images {
 fn inputs(count: usize, length: usize, batch: usize, random: &mut Random) -> [Given; 2] {
     let words = (count * length).div_ceil(4);
     let packed: Vec<_> = (0..words).map(|_| random.bits() as u32).collect();
-    let mut rows: Vec<_> = (0..batch)
-        .map(|_| random.between(0, count - 1) as u32)
-        .collect();
+    let mut rows: Vec<_> = (0..batch).map(|_| random.between(0, count - 1) as u32).collect();
     rows[batch - 1] = count as u32 - 1;
-    [
-        whole("bytes", &[words], packed),
-        whole("rows", &[batch], rows),
-    ]
+    [whole("bytes", &[words], packed), whole("rows", &[batch], rows)]
 }
 
 #[test]
@@ -76,10 +66,7 @@ fn labels_are_the_bytes_of_their_rows() {
         let got: Vec<_> = made.y.iter().map(|v| v.to_bits()).collect();
         let values = [&inputs[0], &inputs[1]].map(|given| given.values.wide());
         let bytes = bytes(&values[0]);
-        let truth: Vec<_> = values[1]
-            .iter()
-            .map(|row| u32::from(bytes[*row as usize]))
-            .collect();
+        let truth: Vec<_> = values[1].iter().map(|row| u32::from(bytes[*row as usize])).collect();
         assert_eq!(got, truth, "batch {batch}");
     }
 }

@@ -36,9 +36,7 @@ pub fn lab() -> Option<Lab> {
             assert!(allowed, "{error}");
             // Not `eprintln!`, which the test harness hides when a test passes.
             let line = format!("\n!!!!! SKIPPED, NOT TESTED: {error} !!!!!\n");
-            std::io::stderr()
-                .write_all(line.as_bytes())
-                .expect("stderr");
+            std::io::stderr().write_all(line.as_bytes()).expect("stderr");
             None
         }
     }

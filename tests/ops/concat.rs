@@ -63,10 +63,7 @@ fn agrees_with_plain_loops() {
             true => 4 * random.between(1, 9),
             false => random.between(1, 37),
         });
-        let concatenation = Concat {
-            channels: channels.collect(),
-            pixels: random.shape(),
-        };
+        let concatenation = Concat { channels: channels.collect(), pixels: random.shape() };
         let inputs = concatenation.inputs(&mut random);
         concatenation.agrees(&mut lab, &inputs, 0.0, concat);
     }
@@ -74,10 +71,7 @@ fn agrees_with_plain_loops() {
 
 #[test]
 fn the_plain_loops_differentiate() {
-    let concatenation = Concat {
-        channels: vec![3, 1, 2],
-        pixels: vec![2, 3],
-    };
+    let concatenation = Concat { channels: vec![3, 1, 2], pixels: vec![2, 3] };
     concatenation.differentiates(&concatenation.inputs(&mut Random::new(62)));
 }
 

@@ -133,15 +133,7 @@ const EDGES: [Conv; 12] = {
         stride: usize,
         same: bool,
     ) -> Conv {
-        Conv {
-            batch,
-            size,
-            channels,
-            kernel,
-            out,
-            stride,
-            same,
-        }
+        Conv { batch, size, channels, kernel, out, stride, same }
     }
     [
         conv(1, [1, 1], 1, [1, 1], 1, 1, true),
@@ -243,8 +235,5 @@ fn nothing_is_recorded_for_an_image_without_gradient() {
     let recording = tape.finish();
     let entries: Vec<_> = recording.passes.iter().map(|p| p.entry).collect();
     assert!(entries.contains(&"backward_w"), "{entries:?}");
-    assert!(
-        !entries.contains(&"backward_x") && !entries.contains(&"flip"),
-        "{entries:?}"
-    );
+    assert!(!entries.contains(&"backward_x") && !entries.contains(&"flip"), "{entries:?}");
 }

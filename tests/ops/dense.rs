@@ -139,11 +139,8 @@ fn a_nan_reaches_its_example_and_no_other() {
     for out in [3, 4] {
         let mut inputs = Dense(12, 2100, out).inputs(&mut Random::new(24));
         inputs[0].values.set(11 * 2100 + 2099, f32::NAN);
-        let made = lab.run(
-            &inputs,
-            |shape| vec![1.0; shape.iter().product()],
-            |t| t[0].dense(t[1], t[2]),
-        );
+        let made =
+            lab.run(&inputs, |shape| vec![1.0; shape.iter().product()], |t| t[0].dense(t[1], t[2]));
         for (i, y) in made.y.iter().enumerate() {
             assert_eq!(y.is_nan(), i / out == 11, "{out} columns, element {i}: {y}");
         }

@@ -14,25 +14,11 @@ fn the_same_recording_twice_makes_the_same_bits() {
     let key = tape.input("key", &[2]);
     let rate = tape.input("rate", &[1]);
     let weights = |name: &str, shape: &[usize]| tape.parameter(name, shape);
-    let a = x.conv2d(
-        weights("wa", &[3, 3, 3, 8]),
-        weights("ba", &[8]),
-        1,
-        Padding::Same,
-    );
-    let b = x.conv2d(
-        weights("wb", &[5, 5, 3, 7]),
-        weights("bb", &[7]),
-        1,
-        Padding::Same,
-    );
+    let a = x.conv2d(weights("wa", &[3, 3, 3, 8]), weights("ba", &[8]), 1, Padding::Same);
+    let b = x.conv2d(weights("wb", &[5, 5, 3, 7]), weights("bb", &[7]), 1, Padding::Same);
     let y = concat(&[a, b, a]).relu().max_pool(3, 1, Padding::Same);
-    let y = y
-        .dense(weights("w1", &[99 * 23, 20]), weights("b1", &[20]))
-        .relu();
-    let y = y
-        .dropout(0.5, key, 0)
-        .dense(weights("w2", &[20, 10]), weights("b2", &[10]));
+    let y = y.dense(weights("w1", &[99 * 23, 20]), weights("b1", &[20])).relu();
+    let y = y.dropout(0.5, key, 0).dense(weights("w2", &[20, 10]), weights("b2", &[10]));
     let loss = y.softmax_cross_entropy(label);
     loss.backward(loss.ones());
     adam(&tape.parameters(), rate, Adam::default());
@@ -61,9 +47,7 @@ fn the_same_recording_twice_makes_the_same_bits() {
             lab.engine.run(&program).expect("a step");
         }
         let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
-        used.iter()
-            .map(|&id| (id, bits(lab.read(&recording, id))))
-            .collect()
+        used.iter().map(|&id| (id, bits(lab.read(&recording, id)))).collect()
     };
     let first = train();
     let second = train();

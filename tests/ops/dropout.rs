@@ -40,10 +40,7 @@ impl Reference for Dropout {
 
     fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
         let factors = self.factors(&inputs[1]);
-        vec![
-            dy.iter().zip(factors).map(|(dy, f)| dy * f).collect(),
-            vec![],
-        ]
+        vec![dy.iter().zip(factors).map(|(dy, f)| dy * f).collect(), vec![]]
     }
 }
 
@@ -59,10 +56,7 @@ fn agrees_with_plain_loops() {
         };
         let key = [random.bits() as u32, random.between(0, 100) as u32];
         let shape = dropout.shape.clone();
-        let inputs = [
-            float("x", &shape, random.floats(&shape)),
-            whole("key", &[2], key),
-        ];
+        let inputs = [float("x", &shape, random.floats(&shape)), whole("key", &[2], key)];
         // A half is divided by exactly; otherwise WGSL lets a division be off by 2.5 units in the
         // last place.
         let tolerance = if dropout.rate == 0.5 { 0.0 } else { 4e-7 };
@@ -74,11 +68,7 @@ fn agrees_with_plain_loops() {
 
 #[test]
 fn the_plain_loops_differentiate() {
-    let dropout = Dropout {
-        shape: vec![40],
-        rate: 0.4,
-        layer: 1,
-    };
+    let dropout = Dropout { shape: vec![40], rate: 0.4, layer: 1 };
     let x = float("x", &[40], Random::new(72).floats(&[40]));
     dropout.differentiates(&[x, whole("key", &[2], [3, 4])]);
 }
@@ -93,12 +83,7 @@ fn mask(lab: &mut Lab, rate: f32, key: [u32; 2], layer: u32) -> Vec<f32> {
         |_| vec![1.0; COUNT],
         |t| t[0].dropout(rate, t[1], layer),
     );
-    check::same(
-        &"forward and backward",
-        "mask",
-        &made.gradients["x"],
-        &made.y,
-    );
+    check::same(&"forward and backward", "mask", &made.gradients["x"], &made.y);
     made.y
 }
 
@@ -107,20 +92,11 @@ fn masks_follow_from_seed_step_and_layer_alone() {
     let Some(mut lab) = check::lab() else { return };
     let one = mask(&mut lab, 0.5, [1, 2], 3);
     check::same(&"again", "mask", &mask(&mut lab, 0.5, [1, 2], 3), &one);
-    for (key, layer) in [
-        ([2, 2], 3),
-        ([1, 3], 3),
-        ([1, 2], 4),
-        ([2, 1], 3),
-        ([0, 0], 0),
-    ] {
+    for (key, layer) in [([2, 2], 3), ([1, 3], 3), ([1, 2], 4), ([2, 1], 3), ([0, 0], 0)] {
         let other = mask(&mut lab, 0.5, key, layer);
         let equal = one.iter().zip(&other).filter(|(a, b)| a == b).count();
         // Independent masks agree in half of the elements; 5 standard deviations are 500.
-        assert!(
-            equal.abs_diff(COUNT / 2) < 500,
-            "key {key:?} layer {layer}: {equal} equal"
-        );
+        assert!(equal.abs_diff(COUNT / 2) < 500, "key {key:?} layer {layer}: {equal} equal");
     }
 }
 
@@ -132,19 +108,11 @@ fn the_share_kept_is_one_minus_the_rate() {
         let kept = mask.iter().filter(|&&v| v != 0.0).count() as f64 / COUNT as f64;
         let keep = 1.0 - f64::from(rate);
         let deviation = (keep * (1.0 - keep) / COUNT as f64).sqrt();
-        assert!(
-            (kept - keep).abs() < 5.0 * deviation,
-            "rate {rate}: kept {kept}"
-        );
+        assert!((kept - keep).abs() < 5.0 * deviation, "rate {rate}: kept {kept}");
         // Neighbours are independent: pairs both kept are as many as chance makes.
-        let both = mask
-            .windows(2)
-            .filter(|pair| pair[0] != 0.0 && pair[1] != 0.0);
+        let both = mask.windows(2).filter(|pair| pair[0] != 0.0 && pair[1] != 0.0);
         let both = both.count() as f64 / COUNT as f64;
-        assert!(
-            (both - keep * keep).abs() < 0.02,
-            "rate {rate}: both kept {both}"
-        );
+        assert!((both - keep * keep).abs() < 0.02, "rate {rate}: both kept {both}");
     }
 }
 

@@ -25,22 +25,11 @@ fn more_threads_than_one_axis_takes_are_folded() {
     const COUNT: usize = 4 * 70_000 - 1;
     let fill = KERNELS.iter().find(|kernel| kernel.name == "fill");
     let y = lab.tape.temporary(&[COUNT]);
-    let rows = Rows {
-        first: 0,
-        count: COUNT,
-        items: 1,
-        per_thread: 4,
-        axis: 0,
-        along: vec!["y"],
-    };
+    let rows = Rows { first: 0, count: COUNT, items: 1, per_thread: 4, axis: 0, along: vec!["y"] };
     lab.tape.dispatch_rows(
         fill.expect("a kernel"),
         "forward",
-        &[
-            ("VALUE", 3.0f32.into()),
-            ("SIZE", 1u32.into()),
-            ("ROW", 1u32.into()),
-        ],
+        &[("VALUE", 3.0f32.into()), ("SIZE", 1u32.into()), ("ROW", 1u32.into())],
         &[("y", y)],
         [1, 1, 1],
         rows,
@@ -66,18 +55,10 @@ fn threads_of_a_kernel_that_cannot_fold_are_refused() {
     if u32::try_from(threads).is_err() {
         return; // no recording can ask for more than this adapter takes
     }
-    lab.tape
-        .dispatch(sum, "forward", &[], &[("x", x), ("y", y)], [threads, 1, 1]);
+    lab.tape.dispatch(sum, "forward", &[], &[("x", x), ("y", y)], [threads, 1, 1]);
     let recording = lab.tape.finish();
-    let error = lab
-        .engine
-        .compile(&recording)
-        .err()
-        .expect("too many threads");
+    let error = lab.engine.compile(&recording).err().expect("too many threads");
     let error = error.to_string();
-    assert!(
-        error.contains("pass `sum_rows.forward` cannot run on"),
-        "{error}"
-    );
+    assert!(error.contains("pass `sum_rows.forward` cannot run on"), "{error}");
     assert!(error.contains("the limit is"), "{error}");
 }

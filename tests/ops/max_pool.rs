@@ -159,11 +159,7 @@ fn padding_never_wins() {
         );
         check::same(&"lowest", "y", &made.y, &vec![f32::MIN; 9 * channels]);
         let sum: f32 = made.gradients["x"].iter().sum();
-        assert_eq!(
-            sum,
-            9.0 * channels as f32,
-            "gradients went into the padding"
-        );
+        assert_eq!(sum, 9.0 * channels as f32, "gradients went into the padding");
     }
 }
 
@@ -183,11 +179,7 @@ fn a_nan_reaches_every_window_that_it_is_in() {
         for (i, y) in made.y.iter().enumerate() {
             let (row, column, channel) = (i / channels / 5, i / channels % 5, i % channels);
             let near = channel == 1 && row.abs_diff(2) <= 1 && column.abs_diff(2) <= 1;
-            assert_eq!(
-                y.is_nan(),
-                near,
-                "{channels} channels, y at {row}, {column}: {y}"
-            );
+            assert_eq!(y.is_nan(), near, "{channels} channels, y at {row}, {column}: {y}");
         }
     }
 }

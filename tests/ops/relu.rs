@@ -12,11 +12,7 @@ impl Reference for Relu {
 
     fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
         let pairs = inputs[0].iter().zip(dy);
-        vec![
-            pairs
-                .map(|(x, dy)| if *x > 0.0 { *dy } else { 0.0 })
-                .collect(),
-        ]
+        vec![pairs.map(|(x, dy)| if *x > 0.0 { *dy } else { 0.0 }).collect()]
     }
 }
 
@@ -51,15 +47,7 @@ fn golden() {
 #[test]
 fn edges_of_the_numbers() {
     let Some(mut lab) = check::lab() else { return };
-    let x = [
-        0.0,
-        -0.0,
-        f32::NAN,
-        f32::INFINITY,
-        f32::NEG_INFINITY,
-        f32::MAX,
-        -1e-30,
-    ];
+    let x = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -1e-30];
     let made = lab.run(&[float("x", &[7], x)], |_| vec![2.0; 7], |t| t[0].relu());
     assert!(made.y[2].is_nan(), "a NaN must be noticed: {:?}", made.y);
     let truth = [0.0, 0.0, f32::NAN, f32::INFINITY, 0.0, f32::MAX, 0.0];

@@ -116,19 +116,12 @@ fn recordings_of_one_tape_get_the_same_shards() {
     let tape = Tape::new();
     let model = |batch: usize| {
         let x = tape.input("x", &[batch, DEPTH]);
-        x.dense(
-            tape.parameter("w", &[DEPTH, OUT]),
-            tape.parameter("b", &[OUT]),
-        )
+        x.dense(tape.parameter("w", &[DEPTH, OUT]), tape.parameter("b", &[OUT]))
     };
     model(1);
     let evaluation = tape.finish();
     model(BATCH).backward(tape.input("dy", &[BATCH, OUT]));
-    adam(
-        &tape.parameters(),
-        tape.input("rate", &[1]),
-        Adam::default(),
-    );
+    adam(&tape.parameters(), tape.input("rate", &[1]), Adam::default());
     let training = tape.finish();
     let mut recordings = [evaluation, training];
     shard(&mut recordings, LIMIT).expect("it can be cut");
@@ -152,10 +145,7 @@ fn a_tensor_that_no_pass_takes_in_parts_is_too_large() {
     let tape = Tape::new();
     tape.scope("fc1", || {
         let x = tape.input("x", &[3, DEPTH]);
-        x.dense(
-            tape.parameter("w", &[DEPTH, OUT]),
-            tape.parameter("b", &[OUT]),
-        )
+        x.dense(tape.parameter("w", &[DEPTH, OUT]), tape.parameter("b", &[OUT]))
     });
     let error = shard(&mut [tape.finish()], LIMIT).expect_err("x is too large");
     assert_eq!(
@@ -170,10 +160,7 @@ fn a_tensor_that_no_pass_takes_in_parts_is_too_large() {
 fn a_grain_over_the_limit_is_too_large() {
     let tape = Tape::new();
     let x = tape.input("x", &[1, 4096]);
-    x.dense(
-        tape.parameter("w", &[4096, OUT]),
-        tape.parameter("b", &[OUT]),
-    );
+    x.dense(tape.parameter("w", &[4096, OUT]), tape.parameter("b", &[OUT]));
     let error = shard(&mut [tape.finish()], 20_000).expect_err("2,048 rows are too large");
     assert_eq!(error.tensor, "w");
     assert_eq!(error.bytes, 65_536);

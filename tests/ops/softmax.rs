@@ -56,15 +56,9 @@ impl Shape {
     fn inputs(self, scale: f32, random: &mut Random) -> [Given; 2] {
         let Shape(batch, classes) = self;
         let logits = random.floats(&[batch, classes]).into_iter();
-        let labels: Vec<_> = (0..batch)
-            .map(|_| random.between(0, classes - 1) as u32)
-            .collect();
+        let labels: Vec<_> = (0..batch).map(|_| random.between(0, classes - 1) as u32).collect();
         [
-            float(
-                "x",
-                &[batch, classes],
-                logits.map(|v| v * scale).collect::<Vec<_>>(),
-            ),
+            float("x", &[batch, classes], logits.map(|v| v * scale).collect::<Vec<_>>()),
             whole("label", &[batch], labels),
         ]
     }
@@ -80,9 +74,8 @@ fn agrees_with_plain_loops() {
         let shape = Shape(batch, classes);
         let inputs = shape.inputs(5.0, &mut random);
         Softmax(shape).agrees(&mut lab, &inputs[..1], PRODUCTS, |t| t[0].softmax());
-        CrossEntropy(shape).agrees(&mut lab, &inputs, PRODUCTS, |t| {
-            t[0].softmax_cross_entropy(t[1])
-        });
+        CrossEntropy(shape)
+            .agrees(&mut lab, &inputs, PRODUCTS, |t| t[0].softmax_cross_entropy(t[1]));
     }
 }
 
@@ -122,9 +115,6 @@ fn a_nan_reaches_the_loss() {
         let row = at / 3;
         let dx = &made.gradients["x"];
         assert!(dx[row * 3..][..3].iter().all(|v| v.is_nan()), "{dx:?}");
-        assert!(
-            dx[(1 - row) * 3..][..3].iter().all(|v| v.is_finite()),
-            "{dx:?}"
-        );
+        assert!(dx[(1 - row) * 3..][..3].iter().all(|v| v.is_finite()), "{dx:?}");
     }
 }
