@@ -109,8 +109,12 @@ impl Recordings {
         }
     }
 
-    /// Takes the variants of passes that suit an adapter with such subgroups, smallest and largest.
+    /// Takes the variants of passes that suit an adapter with such subgroups, smallest and largest,
+    /// and joins passes.
     pub fn tune(&mut self, subgroup: [u32; 2]) {
+        if let Some(training) = &mut self.training {
+            plan::fuse_adam(&mut training.recording);
+        }
         if subgroup[0] == subgroup[1] {
             plan::subgroup(&mut self.inference, subgroup[0]);
             if let Some(training) = &mut self.training {

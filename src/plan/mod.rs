@@ -1,8 +1,10 @@
 //! Rewrites of recordings: plain data to better plain data, without a GPU.
 
+mod fuse;
 mod shard;
 mod subgroup;
 
+pub use fuse::fuse_adam;
 pub use shard::{TooLarge, shard};
 pub use subgroup::subgroup;
 
