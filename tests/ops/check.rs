@@ -171,7 +171,7 @@ impl Lab {
         gradients: &[(&'static str, TensorId)],
     ) -> Made {
         let shape = recording.tensor(y).shape.clone();
-        let mut read = |id| {
+        let read = |id| {
             if id == dy_id {
                 return dy.to_vec(); // as an op may hand it on, without a pass that uses it
             }
