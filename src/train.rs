@@ -137,6 +137,15 @@ impl Recordings {
         result
     }
 
+    /// Suits the passes to this adapter: [`Recordings::tune`], then [`Recordings::shard`].
+    ///
+    /// # Errors
+    /// [`TooLarge`] when a tensor is over the adapter's limit and cannot be split.
+    pub fn fit(&mut self, gpu: &Gpu) -> Result<(), TooLarge> {
+        self.tune(gpu.subgroup());
+        self.shard(gpu.buffer_limit())
+    }
+
     /// The training step's passes, if training was recorded.
     pub fn training_passes(&self) -> Option<&Recording> {
         self.training.as_ref().map(|training| &training.recording)
