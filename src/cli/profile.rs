@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::train::Samples;
+use super::samples::Samples;
 use super::{Failure, Global, open_gpu, print_results};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
