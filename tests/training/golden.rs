@@ -225,8 +225,7 @@ fn fifty_steps(golden: &Golden, gpu: Gpu) {
     let [height, width] = golden.size;
     let images = Images { path: "golden".into(), height, width, pixels };
     let mut recordings = Recordings::training(config, labels.len(), golden.size);
-    recordings.tune(gpu.subgroup());
-    recordings.shard(gpu.buffer_limit()).expect("the network fits");
+    recordings.fit(&gpu).expect("the network fits");
     let batches = Batches::new(config.order, config.seed, config.batch_size, labels.len());
     let batches = Some(batches.expect("enough rows"));
     let trainer = Trainer::new(gpu, recordings, &images, &labels, batches);
