@@ -9,16 +9,23 @@
 // An implicit matrix product: padding is handled where x is loaded. Each thread keeps a tile in
 // registers: `forward` and `backward_x` TILE pixels by 2 groups of columns, `backward_w` TILE rows
 // (ky, kx, c) by 2 groups of columns over the pixels of one split, which `sum_rows` adds. Lines
-// between `//: for` and `//: end` are repeated by the host.
+// between `//: for` and `//: end` are repeated by the host, those after `//: if` may go.
 
 alias Columns = f32; // or vec4<f32> when the columns of w are a multiple of 4
 const PIXELS: u32 = 1u; // batch * OUT_H * OUT_W
 const IN_H: i32 = 1i;
 const IN_W: i32 = 1i;
 const CHANNELS: u32 = 1u; // of x
+const X_STRIDE: u32 = 1u; // from pixel to pixel of x, which may be some channels of a wider tensor
+const X_FIRST: u32 = 0u; // the first of these channels
 const OUT_H: u32 = 1u;
 const OUT_W: u32 = 1u;
 const GROUPS: u32 = 1u; // groups of columns of w, y and dy
+const Y_STRIDE: u32 = 1u; // groups from pixel to pixel of y, and the first that is ours
+const Y_FIRST: u32 = 0u;
+const DY_STRIDE: u32 = 1u; // the same of dy
+const DY_FIRST: u32 = 0u;
+const RELU: u32 = 0u; // 1: y is max(.., 0)
 const COLUMNS: u32 = 1u; // columns of w, for flip
 const KERNEL_H: i32 = 1i;
 const KERNEL_W: i32 = 1i;
@@ -56,7 +63,7 @@ fn source(p: u32, ky: i32, kx: i32) -> i32 {
     let inside = all(dilated >= vec2<i32>(0i)) && all(place < vec2<i32>(IN_H, IN_W))
         && all(place * DILATION == dilated);
     let image = i32(pixel / (OUT_W * OUT_H));
-    let index = ((image * IN_H + place.x) * IN_W + place.y) * i32(CHANNELS);
+    let index = ((image * IN_H + place.x) * IN_W + place.y) * i32(X_STRIDE) + i32(X_FIRST);
     return select(-1i, index, inside);
 }
 
@@ -64,11 +71,20 @@ fn tap(index: i32, c: u32) -> f32 {
     return select(0.0, x[u32(max(index, 0i)) + c], index >= 0i);
 }
 
+fn finish(value: Columns) -> Columns {
+    var result = value;
+    //: if RELU
+    result = select(value, Columns(0.0), value < Columns(0.0));
+    //: end
+    return result;
+}
+
 fn store(p: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
     if (p < PIXELS) {
-        y[p * GROUPS + n0] = first;
+        let i = p * Y_STRIDE + Y_FIRST;
+        y[i + n0] = finish(first);
         if (n1 < GROUPS) {
-            y[p * GROUPS + n1] = second;
+            y[i + n1] = finish(second);
         }
     }
 }
@@ -138,7 +154,7 @@ fn place(row: u32) -> vec3<i32> {
 
 fn at(image: i32, p: vec2<i32>, c: i32) -> f32 {
     let inside = all(p >= vec2<i32>(0i)) && all(p < vec2<i32>(IN_H, IN_W));
-    let index = ((image * IN_H + p.x) * IN_W + p.y) * i32(CHANNELS) + c;
+    let index = ((image * IN_H + p.x) * IN_W + p.y) * i32(X_STRIDE) + i32(X_FIRST) + c;
     return select(0.0, x[u32(select(0i, index, inside))], inside);
 }
 
@@ -169,8 +185,8 @@ fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
     let begin = id.z * SPLIT;
     let end = min(begin + SPLIT, PIXELS);
     for (var p = begin; p < end; p++) {
-        let g0 = dy[p * GROUPS + n0];
-        let g1 = dy[p * GROUPS + last];
+        let g0 = dy[p * DY_STRIDE + DY_FIRST + n0];
+        let g1 = dy[p * DY_STRIDE + DY_FIRST + last];
         let image = i32(p / (OUT_W * OUT_H));
         let corner = window(p);
         //: for r0 in TILE

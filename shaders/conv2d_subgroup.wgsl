@@ -10,7 +10,7 @@
 //     move on by one and only one is loaded.
 //   backward_w: a row of lanes takes TAPS neighbouring kx of one ky by QUADS_HELD quads of channels
 //     and walks the pixels; tap u stands for kx = TAPS - 1 - u, so that moving on is a shift.
-// Lines between `//: for` and `//: end` are repeated by the host.
+// Lines between `//: for` and `//: end` are repeated by the host, those after `//: if` may go.
 
 const LANES: u32 = 8u;
 const ROW_LANES: u32 = 8u;
@@ -25,6 +25,13 @@ const QUADS: u32 = 1u; // channels of x / 4
 const OUT_H: u32 = 1u;
 const OUT_W: u32 = 1u;
 const GROUPS: u32 = 1u; // columns / 4
+const X_STRIDE: u32 = 1u; // quads from pixel to pixel of x, and the first that is ours
+const X_FIRST: u32 = 0u;
+const Y_STRIDE: u32 = 1u; // groups from pixel to pixel of y, and the first that is ours
+const Y_FIRST: u32 = 0u;
+const DY_STRIDE: u32 = 1u; // the same of dy
+const DY_FIRST: u32 = 0u;
+const RELU: u32 = 0u; // 1: y is max(.., 0)
 const KERNEL_H: i32 = 1i;
 const KERNEL_W: i32 = 1i;
 const PAD_TOP: i32 = 0i;
@@ -47,13 +54,17 @@ const q0 = 0u;
 // Four channels of the pixel (row, ix) of x; row is counted over all images.
 fn load(row: i32, row_inside: bool, ix: i32, quad: u32) -> vec4<f32> {
     let inside = row_inside && ix >= 0i && ix < IN_W;
-    let index = u32(select(0i, row * IN_W + ix, inside)) * QUADS + quad;
+    let index = u32(select(0i, row * IN_W + ix, inside)) * X_STRIDE + X_FIRST + quad;
     return select(vec4<f32>(0.0), x[index], inside);
 }
 
 fn store(image_row: u32, ox: u32, n: u32, value: vec4<f32>) {
     if (image_row < IMAGE_ROWS && ox < OUT_W && n < GROUPS) {
-        y[(image_row * OUT_W + ox) * GROUPS + n] = value;
+        var result = value;
+        //: if RELU
+        result = select(value, vec4<f32>(0.0), value < vec4<f32>(0.0));
+        //: end
+        y[(image_row * OUT_W + ox) * Y_STRIDE + Y_FIRST + n] = result;
     }
 }
 
@@ -198,7 +209,7 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
             x_u0 = carry;
             carry = old_u0;
             //: end
-            let pixel = (image_row * OUT_W + ox) * GROUPS;
+            let pixel = (image_row * OUT_W + ox) * DY_STRIDE + DY_FIRST;
             //: for s0 in SPAN
             let g_s0 = dy[pixel + m_s0];
             //: end

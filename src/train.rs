@@ -132,6 +132,11 @@ impl Recordings {
             keep.push(training.loss);
         }
         all.push(std::mem::take(&mut self.inference));
+        for recording in &mut all {
+            plan::write_slices(recording);
+            plan::fuse_relu(recording);
+            plan::read_slices(recording);
+        }
         if subgroup[0] == subgroup[1] {
             all.iter_mut().for_each(|recording| plan::subgroup(recording, subgroup[0]));
         }

@@ -50,9 +50,10 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn constants(&self) -> [Constant; 18] {
+    fn constants(&self) -> [Constant; 25] {
         let signed = |n: usize| i32::try_from(n).expect("an extent must fit i32").into();
         let width = width(&[self.columns]);
+        let groups = self.columns / width;
         // As many threads along the columns as there are, so that none of a subgroup idles.
         let size_x = self.column_threads().next_power_of_two().min(8);
         [
@@ -63,8 +64,15 @@ impl Geometry {
             ("CHANNELS", self.channels.into()),
             ("OUT_H", self.output[0].into()),
             ("OUT_W", self.output[1].into()),
-            ("GROUPS", (self.columns / width).into()),
+            ("GROUPS", groups.into()),
             ("COLUMNS", self.columns.into()),
+            ("X_STRIDE", self.channels.into()),
+            ("X_FIRST", 0u32.into()),
+            ("Y_STRIDE", groups.into()),
+            ("Y_FIRST", 0u32.into()),
+            ("DY_STRIDE", groups.into()),
+            ("DY_FIRST", 0u32.into()),
+            ("RELU", 0u32.into()),
             ("KERNEL_H", signed(self.kernel[0])),
             ("KERNEL_W", signed(self.kernel[1])),
             ("STRIDE", signed(self.stride)),

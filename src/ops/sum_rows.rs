@@ -43,6 +43,8 @@ impl<'t> Tensor<'t> {
             ("HEIGHT", height.into()),
             ("GROUPS", groups.into()),
             ("CHUNK", chunk.into()),
+            ("X_STRIDE", groups.into()),
+            ("X_FIRST", 0u32.into()),
         ];
         let threads = [groups, height.div_ceil(chunk), 1];
         self.tape().dispatch(&KERNEL, "forward", &constants, &[("x", self), ("y", y)], threads);

@@ -1,6 +1,7 @@
 //! Joins passes, so that what one makes and the next takes never goes through memory.
 
-use crate::recording::{Bound, Pass, Recording, TensorId};
+use super::{bound, is, uses};
+use crate::recording::{Bound, Pass, Recording};
 
 /// Updates a dense layer's weights where their gradient is made: the gradient of the big layer, as
 /// large as its weights, is neither stored nor read again.
@@ -10,37 +11,23 @@ use crate::recording::{Bound, Pass, Recording, TensorId};
 pub fn fuse_adam(recording: &mut Recording) {
     let mut index = 0;
     while index < recording.passes.len() {
-        let fused = updated_gradient(&recording.passes[index]).and_then(|gradient| {
-            let mut users = uses(recording, gradient);
-            let (maker, update) = (users.next()?, users.next()?);
-            let made = &recording.passes[maker];
-            let fits = users.next().is_none() && update == index && makes_dense_dw(made);
-            fits.then(|| (maker, fuse(made, &recording.passes[index])))
-        });
-        if let Some((maker, fused)) = fused {
-            recording.passes[index] = fused;
-            recording.passes.remove(maker);
-        } else {
-            index += 1;
+        match maker_of_updated(&recording.passes, index) {
+            Some(maker) => {
+                recording.passes[index] = fuse(&recording.passes[maker], &recording.passes[index]);
+                recording.passes.remove(maker);
+            }
+            None => index += 1,
         }
     }
 }
 
-/// The gradient that an optimizer's pass takes.
-fn updated_gradient(pass: &Pass) -> Option<TensorId> {
-    let is_update = pass.kernel.name == "adam" && pass.entry == "update";
-    let gradient = pass.tensors.iter().find(|bound| is_update && bound.name == "g")?;
-    Some(gradient.tensor)
-}
-
-fn makes_dense_dw(pass: &Pass) -> bool {
-    pass.kernel.name == "dense" && pass.entry == "backward_w"
-}
-
-/// The places of the passes that bind the tensor.
-fn uses(recording: &Recording, tensor: TensorId) -> impl Iterator<Item = usize> {
-    let binds = move |pass: &Pass| pass.tensors.iter().any(|bound| bound.tensor == tensor);
-    recording.passes.iter().enumerate().filter(move |(_, pass)| binds(pass)).map(|(i, _)| i)
+/// For an Adam pass the dense pass whose gradient only it takes.
+fn maker_of_updated(passes: &[Pass], update: usize) -> Option<usize> {
+    let gradient = bound(&passes[update], "g").filter(|_| is(&passes[update], "adam", "update"))?;
+    match uses(passes, gradient)[..] {
+        [maker, user] if user == update && is(&passes[maker], "dense", "backward_w") => Some(maker),
+        _ => None,
+    }
 }
 
 fn fuse(product: &Pass, update: &Pass) -> Pass {

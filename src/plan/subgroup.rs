@@ -4,7 +4,8 @@
 //! there a value is loaded once by one lane and handed round. The variants take the same tensors
 //! and give the same results up to rounding.
 
-use crate::kernel::{Constant, Kernel, Value, kernel};
+use super::{BY_FOUR, size};
+use crate::kernel::{Constant, Kernel, kernel};
 use crate::recording::{Pass, Recording, Rows};
 
 /// `shaders/conv2d_subgroup.wgsl`.
@@ -75,17 +76,8 @@ impl Columns {
     }
 }
 
-/// A constant of the pass, as a size.
-fn size(pass: &Pass, name: &str) -> usize {
-    match pass.constants.iter().find(|(known, _)| *known == name) {
-        Some((_, Value::U32(value))) => *value as usize,
-        Some((_, Value::I32(value))) => usize::try_from(*value).expect("a size is not negative"),
-        other => panic!("pass `{}` has no size {name}: {other:?}", pass.label()),
-    }
-}
-
 fn has_quads(pass: &Pass) -> bool {
-    pass.constants.contains(&("Columns", Value::Type("vec4<f32>")))
+    pass.constants.contains(&BY_FOUR)
 }
 
 /// The most even tile of at most `most` that covers `count`.
@@ -104,8 +96,15 @@ fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
     let mut constants = columns.constants().to_vec();
     constants.push(("QUADS", (channels / 4).into()));
     constants.push(("IMAGE_ROWS", (size(pass, "PIXELS") / size(pass, "OUT_W")).into()));
+    let (stride, first) = (size(pass, "X_STRIDE"), size(pass, "X_FIRST"));
+    if stride % 4 != 0 || first % 4 != 0 {
+        return None;
+    }
+    constants.extend([("X_STRIDE", (stride / 4).into()), ("X_FIRST", (first / 4).into())]);
     let same = ["IN_H", "IN_W", "OUT_H", "OUT_W", "KERNEL_H", "KERNEL_W", "PAD_TOP", "PAD_LEFT"];
-    constants.extend(pass.constants.iter().filter(|(name, _)| same.contains(name)));
+    let slices = ["Y_STRIDE", "Y_FIRST", "DY_STRIDE", "DY_FIRST", "RELU"];
+    let same = |(name, _): &&Constant| same.contains(name) || slices.contains(name);
+    constants.extend(pass.constants.iter().filter(same));
     Some((columns, constants))
 }
 
