@@ -64,13 +64,17 @@ pub struct AdapterFacts {
 pub enum GpuError {
     /// Nothing at all was found.
     #[error(
-        "no GPU adapter was found. On Linux install a Vulkan driver; the software driver needs no GPU: \
+        "no GPU adapter was found{}. On Linux install a Vulkan driver; the software driver needs no GPU: \
          Debian/Ubuntu `apt install mesa-vulkan-drivers libvulkan1`, Fedora `dnf install \
          mesa-vulkan-drivers vulkan-loader`, Arch `pacman -S vulkan-swrast vulkan-icd-loader`. macOS \
          (Metal) and Windows (DirectX 12) have theirs built in; in a virtual machine there update the \
-         graphics driver"
+         graphics driver",
+        backend.map(|one| format!(" through --backend {one:?}").to_lowercase()).unwrap_or_default()
     )]
-    NoAdapter,
+    NoAdapter {
+        /// The only interface that was to be tried.
+        backend: Option<Backend>,
+    },
     /// Some were found, but none as asked for.
     #[error("no adapter fits {wanted}; `inception devices` lists these:\n{found}")]
     NoMatch {
@@ -107,8 +111,8 @@ impl Gpu {
     /// [`GpuError`], with what to install or which adapters there are.
     pub async fn open(options: &GpuOptions) -> Result<Gpu, GpuError> {
         let adapters = adapters(options.backend).await;
-        if adapters.is_empty() && options.backend.is_none() {
-            return Err(GpuError::NoAdapter);
+        if adapters.is_empty() {
+            return Err(GpuError::NoAdapter { backend: options.backend });
         }
         let fits = |index: usize, adapter: &wgpu::Adapter| {
             let info = adapter.get_info();
@@ -235,14 +239,13 @@ async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     });
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
-        let kind = match info.device_type {
+        match info.device_type {
             wgpu::DeviceType::DiscreteGpu => 0,
             wgpu::DeviceType::IntegratedGpu => 1,
             wgpu::DeviceType::VirtualGpu => 2,
             wgpu::DeviceType::Other => 3,
             wgpu::DeviceType::Cpu => 4,
-        };
-        kind
+        }
     });
     adapters
 }
@@ -304,9 +307,6 @@ fn wanted(options: &GpuOptions) -> String {
 }
 
 fn listing(adapters: &[wgpu::Adapter]) -> String {
-    if adapters.is_empty() {
-        return "  (none)".to_string();
-    }
     let line = |(index, adapter): (usize, &wgpu::Adapter)| {
         let facts = facts(adapter);
         format!("  {index}: {} ({}, {})", facts.name, facts.backend, facts.kind)

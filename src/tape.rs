@@ -25,7 +25,6 @@ struct State {
     tensors: Vec<TensorInfo>,
     /// Whether a tensor depends on a parameter, by id.
     tracked: Vec<bool>,
-    parameters: Vec<TensorId>,
     passes: Vec<Pass>,
     nodes: Vec<Node>,
     gradients: HashMap<TensorId, TensorId>,
@@ -78,26 +77,40 @@ impl Tape {
     /// When it exists with another shape.
     #[track_caller]
     pub fn parameter(&self, name: &str, shape: &[usize]) -> Tensor<'_> {
-        let found = self.parameters().into_iter().find(|p| p.name() == name);
+        self.named(name, shape, Role::Parameter)
+    }
+
+    /// The optimizer's memory of that name, made at the first call: zero at first, kept from run to
+    /// run.
+    ///
+    /// # Panics
+    /// When it exists with another shape.
+    #[track_caller]
+    pub fn state(&self, name: &str, shape: &[usize]) -> Tensor<'_> {
+        self.named(name, shape, Role::State)
+    }
+
+    #[track_caller]
+    fn named(&self, name: &str, shape: &[usize], role: Role) -> Tensor<'_> {
+        let found = self.all(role).into_iter().find(|known| known.name() == name);
         let Some(found) = found else {
-            let made = self.add(name.to_string(), shape, Role::Parameter, true);
-            self.state.borrow_mut().parameters.push(made.id);
-            return made;
+            return self.add(name.to_string(), shape, role, role == Role::Parameter);
         };
         let known = found.shape();
-        assert_eq!(known, shape, "parameter {name} was made with shape {known:?}");
+        let kind = if role == Role::State { "state" } else { "parameter" };
+        assert_eq!(known, shape, "{kind} {name} was made with shape {known:?}");
         found
+    }
+
+    fn all(&self, role: Role) -> Vec<Tensor<'_>> {
+        let state = self.state.borrow();
+        let ids = (0..state.tensors.len()).filter(|&id| state.tensors[id].role == role);
+        ids.map(|id| Tensor { tape: self, id: TensorId(id as u32) }).collect()
     }
 
     /// All parameters in the order they were made.
     pub fn parameters(&self) -> Vec<Tensor<'_>> {
-        let state = self.state.borrow();
-        state.parameters.iter().map(|&id| Tensor { tape: self, id }).collect()
-    }
-
-    /// An optimizer's memory: zero at first, kept from run to run.
-    pub fn state(&self, name: &str, shape: &[usize]) -> Tensor<'_> {
-        self.add(name.to_string(), shape, Role::State, false)
+        self.all(Role::Parameter)
     }
 
     /// A tensor for a pass to write.

@@ -6,7 +6,7 @@ use crate::config::{Config, Scale};
 use crate::data::{Batches, Images};
 use crate::engine::{Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
-use crate::model;
+use crate::model::{self, Uncountable};
 use crate::ops::{self, Adam};
 use crate::plan::{self, TooLarge};
 use crate::recording::{Recording, Role, TensorId, TensorInfo};
@@ -37,13 +37,17 @@ struct TrainingStep {
     labels: TensorId,
     rows: TensorId,
     rate: TensorId,
-    dropout_key: TensorId,
+    /// Absent when nothing is dropped.
+    dropout_key: Option<TensorId>,
     loss: TensorId,
 }
 
 impl Recordings {
     /// Records training and inference of the configured network over `images` images of that
     /// height and width. Needs no GPU.
+    ///
+    /// # Panics
+    /// When [`Recordings::check`] fails.
     pub fn training(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
         Self::record(config, images, size, true)
     }
@@ -51,6 +55,14 @@ impl Recordings {
     /// Records inference alone.
     pub fn inference(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
         Self::record(config, images, size, false)
+    }
+
+    /// Checks that a network of that configuration can be recorded at all.
+    ///
+    /// # Errors
+    /// [`Uncountable`] when a tensor has more elements than a shader can count.
+    pub fn check(config: &Config, size: [usize; 2]) -> Result<(), Uncountable> {
+        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH), size)
     }
 
     fn record(config: &Config, images: usize, size: [usize; 2], train: bool) -> Recordings {
@@ -65,8 +77,8 @@ impl Recordings {
             let rows = tape.input("rows", &[config.batch_size]);
             let labels = tape.input("labels", &[images.div_ceil(4)]);
             let rate = tape.input("rate", &[1]);
-            let dropout_key = tape.input("dropout key", &[2]);
-            let logits = model::logits(gather(rows), config, Some(dropout_key));
+            let dropout_key = (config.dropout > 0.0).then(|| tape.input("dropout key", &[2]));
+            let logits = model::logits(gather(rows), config, dropout_key);
             let label = tape.scope("batch", || ops::batch_labels(labels, rows));
             let loss = tape.scope("loss", || logits.softmax_cross_entropy(label));
             loss.backward(tape.scope("loss", || loss.ones()));
@@ -76,7 +88,7 @@ impl Recordings {
                 labels: labels.id(),
                 rows: rows.id(),
                 rate: rate.id(),
-                dropout_key: dropout_key.id(),
+                dropout_key: dropout_key.map(Tensor::id),
                 loss: loss.id(),
             }
         });
@@ -331,7 +343,9 @@ impl Trainer {
         let key = [seed, self.step as u32];
         self.write(rows_id, bytemuck::cast_slice(&rows));
         self.write(rate_id, bytemuck::bytes_of(&rate));
-        self.write(key_id, bytemuck::cast_slice(&key));
+        if let Some(key_id) = key_id {
+            self.write(key_id, bytemuck::cast_slice(&key));
+        }
         loss
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use inception::kernel::{self, Kernel, Value};
-use inception::ops::KERNELS;
+use inception::{ops, plan};
 use naga::back::{hlsl, msl, spv};
 
 /// Entry points of other names than `forward`, `backward`, `backward_*` and `update`, and why.
@@ -17,6 +17,11 @@ const OTHER_ENTRIES: [(&str, &str); 5] = [
     ("softmax", "cross_entropy"), // the loss of each example
     ("softmax", "mean"),          // the loss of the batch
 ];
+
+/// The kernels of the ops and those that plans put in their place.
+fn kernels() -> impl Iterator<Item = &'static Kernel> {
+    ops::KERNELS.into_iter().chain(plan::KERNELS)
+}
 
 /// The text as it stands, and with columns by four where the file knows columns.
 fn texts(kernel: &Kernel) -> Vec<(String, String)> {
@@ -44,15 +49,20 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
 }
 
 fn all_texts() -> impl Iterator<Item = (String, String)> {
-    KERNELS.iter().flat_map(|kernel| texts(kernel))
+    kernels().flat_map(texts)
 }
 
 fn validated(name: &str, text: &str) -> (naga::Module, naga::valid::ModuleInfo) {
     let module = naga::front::wgsl::parse_str(text)
         .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
-    // No capability beyond what every WebGPU device has.
+    // No capability beyond what every WebGPU device has, but for variants that say so by name.
+    let mut capabilities = naga::valid::Capabilities::empty();
+    capabilities.set(naga::valid::Capabilities::SUBGROUP, name.contains("_subgroup"));
     let flags = naga::valid::ValidationFlags::all();
-    let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())
+    let mut validator = naga::valid::Validator::new(flags, capabilities);
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+    validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    let info = validator
         .validate(&module)
         .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(text)));
     (module, info)
@@ -106,7 +116,7 @@ fn all_translate_to_spirv_metal_and_hlsl() {
 
 #[test]
 fn each_begins_by_saying_what_it_computes() {
-    for kernel in KERNELS {
+    for kernel in kernels() {
         let first = kernel.source.lines().next().unwrap_or("");
         assert!(first.starts_with("// "), "{}: {first}", kernel.name);
     }
@@ -115,7 +125,7 @@ fn each_begins_by_saying_what_it_computes() {
 #[test]
 fn entries_are_named_for_their_part() {
     let mut met = BTreeSet::new();
-    for kernel in KERNELS {
+    for kernel in kernels() {
         let entries = kernel::reflect(kernel.source).expect(kernel.name);
         assert!(!entries.is_empty(), "{}", kernel.name);
         for entry in entries.keys() {
@@ -148,7 +158,7 @@ fn all_keep_to_the_limits_of_any_device() {
 
 #[test]
 fn elementwise_kernels_can_fold_their_threads() {
-    for kernel in KERNELS {
+    for kernel in kernels() {
         let by_rows = kernel.source.contains("fn quad(");
         for (entry, facts) in kernel::reflect(kernel.source).expect(kernel.name) {
             assert_eq!(facts.folds, by_rows, "{}.{entry}", kernel.name);
@@ -162,9 +172,9 @@ fn every_file_is_listed_once() {
     let files: BTreeSet<_> = files
         .map(|file| file.expect("a file").file_name().into_string().expect("a name"))
         .collect();
-    let listed: BTreeSet<_> = KERNELS.iter().map(|k| format!("{}.wgsl", k.name)).collect();
+    let listed: BTreeSet<_> = kernels().map(|k| format!("{}.wgsl", k.name)).collect();
     assert_eq!(files, listed);
-    assert_eq!(listed.len(), KERNELS.len());
+    assert_eq!(listed.len(), kernels().count());
 }
 
 #[test]
@@ -173,7 +183,9 @@ fn tint_accepts_all() {
     let scratch = tempfile::tempdir().expect("a temporary folder");
     for (name, text) in all_texts() {
         let file = scratch.path().join(format!("{}.wgsl", name.replace(' ', "_")));
-        std::fs::write(&file, text).expect("a file");
+        // naga takes subgroup operations as they are and refuses the directive that others ask for.
+        let directive = if name.contains("_subgroup") { "enable subgroups;\n" } else { "" };
+        std::fs::write(&file, format!("{directive}{text}")).expect("a file");
         match run(&file) {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
@@ -194,6 +206,6 @@ fn tint_accepts_all() {
 #[test]
 #[should_panic(expected = "shaders/fill.wgsl declares no constant VALUE of the type of 1u")]
 fn a_constant_of_another_type_is_refused() {
-    let fill = KERNELS.iter().find(|kernel| kernel.name == "fill");
+    let fill = kernels().find(|kernel| kernel.name == "fill");
     fill.expect("a kernel").specialize(&[("VALUE", 1u32.into())]);
 }

@@ -143,6 +143,22 @@ pub enum CheckpointError {
         /// What is wrong.
         why: String,
     },
+    /// A tensor is not saved, since no training could go on from it.
+    #[error(
+        "cannot save tensor {name} to {}: it holds {value} at flat index {index}; the training has \
+         diverged, try a lower learning rate",
+        path.display()
+    )]
+    Diverged {
+        /// The file that was being written.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Where in the tensor, counted row-major from 0.
+        index: usize,
+        /// The number.
+        value: f32,
+    },
     /// The configuration cannot be saved.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -119,11 +119,8 @@ fn stage_tensors(
             }
             if let Some(index) = bad_value(&tensor.name, &bytes) {
                 let value = values(&bytes).nth(index).unwrap_or(f32::NAN);
-                let why = format!(
-                    "it holds {value} at flat index {index}; the training has diverged, try a \
-                     lower learning rate"
-                );
-                return Err(refuse(&tensor.name, &why));
+                let (path, name) = (path.into(), tensor.name.clone());
+                return Err(CheckpointError::Diverged { path, name, index, value });
             }
             out.write_all(&bytes).map_err(failed)?;
         }

@@ -33,7 +33,7 @@ struct Device {
 pub(super) fn run(command: DevicesCommand, global: &Global) -> Result<(), Failure> {
     let found = pollster::block_on(gpu::list(global.backend));
     if found.is_empty() {
-        return Err(GpuError::NoAdapter.into());
+        return Err(GpuError::NoAdapter { backend: global.backend }.into());
     }
     let devices: Vec<_> =
         found.into_iter().enumerate().map(|(index, facts)| judge(index, facts)).collect();

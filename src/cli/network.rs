@@ -27,6 +27,7 @@ fn with_weights(
     images: &Images,
     global: &Global,
 ) -> Result<Trainer, Failure> {
+    Recordings::check(config, [SIDE, SIDE])?;
     let mut recordings = Recordings::inference(config, images.len(), [SIDE, SIDE]);
     let parameters = recordings.parameters();
     let tensors = file.tensors_matching(&parameters)?;

@@ -1,6 +1,7 @@
 //! `inception profile`: where a training step's time goes.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::train::Samples;
 use super::{Failure, Global, open_gpu, print_results};
@@ -30,6 +31,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let config = command.settings.resolve().map_err(Failure::config)?;
     let samples = Samples::load(&config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
+    Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
     recordings.tune(gpu.subgroup());
@@ -52,30 +54,38 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     }
     let passes = trainer.recordings().training_passes().map(|r| r.passes.as_slice());
     let labels = passes.unwrap_or_default().iter().map(|pass| pass.label());
-    let mut rows: Vec<(String, f64)> =
-        labels.zip(times).map(|(label, mut times)| (label, median(&mut times))).collect();
-    let total: f64 = rows.iter().map(|row| row.1).sum();
+    let mut rows: Vec<Row> = labels.zip(times).map(|(pass, times)| Row::new(pass, times)).collect();
+    let total: f64 = rows.iter().map(|row| row.median).sum();
+    let least: f64 = rows.iter().map(|row| row.min).sum();
     if command.by_time {
-        rows.sort_by(|a, b| b.1.total_cmp(&a.1));
+        rows.sort_by(|a, b| b.median.total_cmp(&a.median));
     }
     if command.json {
-        let passes: Vec<_> = rows
-            .iter()
-            .map(|(label, seconds)| serde_json::json!({"pass": label, "seconds": seconds}))
-            .collect();
-        let object = serde_json::json!({"samples": command.samples, "passes": passes});
+        let object = serde_json::json!({"samples": command.samples, "passes": rows});
         return print_results(&serde_json::to_string_pretty(&object)?);
     }
-    let mut table = format!("{:>10}  {:>6}  pass\n", "ms", "share");
-    for (label, seconds) in &rows {
-        let share = seconds / total * 100.0;
-        table.push_str(&format!("{:10.3}  {share:5.1} %  {label}\n", seconds * 1e3));
+    let mut table = format!("{:>10} {:>10}  {:>6}  pass\n", "median ms", "min ms", "share");
+    for row in &rows {
+        let share = row.median / total * 100.0;
+        let (median, min) = (row.median * 1e3, row.min * 1e3);
+        table.push_str(&format!("{median:10.3} {min:10.3}  {share:5.1} %  {}\n", row.pass));
     }
-    table.push_str(&format!("{:10.3}  all {} passes", total * 1e3, rows.len()));
+    let (total, least) = (total * 1e3, least * 1e3);
+    table.push_str(&format!("{total:10.3} {least:10.3}  all {} passes", rows.len()));
     print_results(&table)
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// A pass's time over the samples, in seconds.
+#[derive(Serialize)]
+struct Row {
+    pass: String,
+    median: f64,
+    min: f64,
+}
+
+impl Row {
+    fn new(pass: String, mut times: Vec<f64>) -> Row {
+        times.sort_by(f64::total_cmp);
+        Row { pass, median: times[times.len() / 2], min: times[0] }
+    }
 }

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::test::confusion;
 use super::{Failure, Global, bytes, network, open_gpu, print_results, progress_bar, thousands};
-use crate::checkpoint::{self, Checkpoint, MODEL_FILE, TensorSource, WeightFile};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, MODEL_FILE, TensorSource, WeightFile};
 use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, Dataset, Images, SIDE, load_labelled};
 use crate::metrics::{self, MetricsFile, Row};
@@ -95,7 +95,13 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     }
     let samples = Samples::load(&config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
+    Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
+    let initial = command.init_weights.as_deref().map(WeightFile::open).transpose()?;
+    if let Some(file) = resumed.as_ref().map(|checkpoint| &checkpoint.model).or(initial.as_ref()) {
+        // Before minutes are spent on the device.
+        file.tensors_matching(&recordings.parameters())?;
+    }
     let gpu = open_gpu(global)?;
     recordings.tune(gpu.subgroup());
     recordings.shard(gpu.buffer_limit())?;
@@ -110,7 +116,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     let preparing = Instant::now();
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
-    set_weights(&mut trainer, &command, resumed)?;
+    set_weights(&mut trainer, initial, resumed)?;
     eprintln!("prepared in {:.1} s", preparing.elapsed().as_secs_f64());
     let mut run = Run::new(command, config, samples, trainer)?;
     run.train()?;
@@ -131,7 +137,7 @@ fn refuse_to_replace(out: &Path) -> Result<(), Failure> {
 /// The checkpoint's, the given file's or the initial values.
 fn set_weights(
     trainer: &mut Trainer,
-    command: &TrainCommand,
+    initial: Option<WeightFile>,
     resumed: Option<Checkpoint>,
 ) -> Result<(), Failure> {
     let parameters = trainer.recordings().parameters();
@@ -140,8 +146,8 @@ fn set_weights(
         drop(checkpoint.model); // half the memory before the moments are checked
         set_all(trainer, &checkpoint.optimizer, &trainer.moments())?;
         trainer.set_step(checkpoint.step);
-    } else if let Some(path) = &command.init_weights {
-        set_all(trainer, &WeightFile::open(path)?, &parameters)?;
+    } else if let Some(file) = initial {
+        set_all(trainer, &file, &parameters)?;
     } else {
         trainer.initialize();
     }
@@ -249,7 +255,7 @@ impl Run {
                 6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
                 _ => {}
             }
-            if step % self.config.eval_every == 0 && step < self.config.steps {
+            if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
                 self.evaluate()?;
                 self.save()?;
             }
@@ -268,19 +274,9 @@ impl Run {
     /// One step's loss: stops the run when it is not finite, logs it when it is due.
     fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
         if !loss.is_finite() {
-            let kept = match (&self.out, self.saved_step) {
-                (Some(out), Some(saved)) => {
-                    format!("the checkpoint of step {saved} in {} is kept", out.display())
-                }
-                _ => "no checkpoint had been saved".to_string(),
-            };
-            return Err(Failure::new(format!(
-                "the loss of step {step} is {loss}: training has diverged; try a lower \
-                 --learning-rate (now {:e}), --scale unit or --init he; {kept}",
-                self.config.learning_rate
-            )));
+            return Err(self.diverged(&format!("the loss of step {step} is {loss}")));
         }
-        if step % self.config.log_every == 0 || validation.is_some() {
+        if step.is_multiple_of(self.config.log_every) || validation.is_some() {
             self.loss = loss;
             let rate = self.config.batch_size as f64 * (step - self.first_step) as f64
                 / self.started.elapsed().as_secs_f64();
@@ -299,6 +295,20 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    fn diverged(&self, what: &str) -> Failure {
+        let kept = match (&self.out, self.saved_step) {
+            (Some(out), Some(saved)) => {
+                format!("the checkpoint of step {saved} in {} is kept", out.display())
+            }
+            _ => "no checkpoint had been saved".to_string(),
+        };
+        Failure::new(format!(
+            "{what}: training has diverged; try a lower --learning-rate (now {:e}), --scale unit or \
+             --init he; {kept}",
+            self.config.learning_rate
+        ))
     }
 
     /// Accuracy on the validation rows, as the tutorial prints it every so many steps.
@@ -340,9 +350,17 @@ impl Run {
         };
         let weights = sources(self.trainer.recordings().parameters());
         let moments = sources(self.trainer.moments());
-        checkpoint::save(out, self.trainer.step(), &self.config, &weights, &moments)?;
-        self.saved_step = Some(self.trainer.step());
-        Ok(())
+        let step = self.trainer.step();
+        match checkpoint::save(out, step, &self.config, &weights, &moments) {
+            Err(CheckpointError::Diverged { name, value, .. }) => {
+                Err(self.diverged(&format!("after step {step} tensor {name} holds {value}")))
+            }
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.saved_step = Some(step);
+                Ok(())
+            }
+        }
     }
 
     /// Measures the network on the test set and says so.

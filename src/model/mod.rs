@@ -2,8 +2,10 @@
 
 mod inception;
 mod init;
+mod sizes;
 mod tutorial;
 
 pub use inception::inception;
 pub use init::initial_values;
+pub use sizes::{Uncountable, check_sizes};
 pub use tutorial::logits;

@@ -4,4 +4,9 @@ mod shard;
 mod subgroup;
 
 pub use shard::{TooLarge, shard};
-pub use subgroup::{CONV2D, DENSE, subgroup};
+pub use subgroup::subgroup;
+
+use crate::kernel::Kernel;
+
+/// The WGSL files that rewrites put in the place of the ops' own.
+pub static KERNELS: [&Kernel; 2] = [&subgroup::CONV2D, &subgroup::DENSE];

@@ -8,9 +8,9 @@ use crate::kernel::{Constant, Kernel, Value, kernel};
 use crate::recording::{Pass, Recording, Rows};
 
 /// `shaders/conv2d_subgroup.wgsl`.
-pub static CONV2D: Kernel = kernel!("conv2d_subgroup");
+pub(super) static CONV2D: Kernel = kernel!("conv2d_subgroup");
 /// `shaders/dense_subgroup.wgsl`.
-pub static DENSE: Kernel = kernel!("dense_subgroup");
+pub(super) static DENSE: Kernel = kernel!("dense_subgroup");
 
 /// Threads of a subgroup that the variants are made for: lavapipe's and other processors' with
 /// vectors of 256 bits.
@@ -97,7 +97,7 @@ fn even_tile(count: usize, most: usize) -> usize {
 fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
     let plain = size(pass, "STRIDE") == 1 && size(pass, "DILATION") == 1;
     let channels = size(pass, "CHANNELS");
-    if !plain || !has_quads(pass) || channels % 4 != 0 {
+    if !plain || !has_quads(pass) || !channels.is_multiple_of(4) {
         return None;
     }
     let columns = Columns::new(size(pass, "GROUPS"));

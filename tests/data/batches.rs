@@ -1,4 +1,5 @@
-use inception::data::{Batches, Order, permutation};
+use inception::config::Order;
+use inception::data::{Batches, permutation};
 
 fn batches(order: Order, seed: u64, batch: usize, count: usize) -> Batches {
     Batches::new(order, seed, batch, count).unwrap()

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use inception::engine::{Engine, EngineError, Program};
 use inception::gpu::{Gpu, GpuOptions};
+use inception::plan;
 use inception::recording::{Recording, TensorId};
 use inception::tape::{Tape, Tensor};
 
@@ -146,9 +147,33 @@ impl Lab {
             self.write(&recording, dy_id, &Values::F32(dy.clone()));
         }
         self.engine.run(&program).expect("the case runs");
-        let mut read = |id| {
+        let made = self.made(&recording, y, dy_id, &dy, &gradients);
+        let mut tuned = recording.clone();
+        plan::subgroup(&mut tuned, self.engine.gpu().subgroup()[0]);
+        if tuned != recording {
+            let program = self.compile(&tuned);
+            self.engine.run(&program).expect("the tuned case runs");
+            let other = self.made(&recording, y, dy_id, &dy, &gradients);
+            agree(&recording, "y", &other.y, &made.y);
+            for (name, gradient) in &made.gradients {
+                agree(&recording, name, &other.gradients[name], gradient);
+            }
+        }
+        made
+    }
+
+    fn made(
+        &mut self,
+        recording: &Recording,
+        y: TensorId,
+        dy_id: TensorId,
+        dy: &[f32],
+        gradients: &[(&'static str, TensorId)],
+    ) -> Made {
+        let shape = recording.tensor(y).shape.clone();
+        let read = |id| {
             if id == dy_id {
-                return dy.clone(); // as an op may hand it on, without a pass that uses it
+                return dy.to_vec(); // as an op may hand it on, without a pass that uses it
             }
             let bytes = self.engine.read(id, recording.tensor(id));
             bytemuck::pod_collect_to_vec(&bytes.expect("the result is read"))
@@ -156,7 +181,7 @@ impl Lab {
         Made {
             shape,
             y: read(y),
-            gradients: gradients.into_iter().map(|(name, id)| (name, read(id))).collect(),
+            gradients: gradients.iter().map(|&(name, id)| (name, read(id))).collect(),
         }
     }
 
@@ -220,6 +245,17 @@ pub fn same(what: &impl fmt::Display, tensor: &str, got: &[f32], truth: &[f32]) 
     if let Some(at) = differs {
         panic!("{what}: {tensor}: element {at} is {:e}, must be {:e}", got[at], truth[at]);
     }
+}
+
+/// A variant's results are those of the plain passes, but for rounding and for what is no number.
+fn agree(recording: &Recording, tensor: &str, got: &[f32], plain: &[f32]) {
+    let numbers = |values: &[f32]| -> Vec<f32> {
+        values.iter().map(|v| if v.is_finite() { *v } else { 0.0 }).collect()
+    };
+    let kinds = |values: &[f32]| values.iter().map(|v| v.is_finite()).collect::<Vec<_>>();
+    let what = format!("tuned against plain\n{recording}");
+    assert_eq!(kinds(got), kinds(plain), "{what}: {tensor}");
+    close(&what, tensor, &numbers(got), &wide(&numbers(plain)), PRODUCTS);
 }
 
 /// Numbers from a seed, the same on every machine: SplitMix64 (Steele, Lea and Flood 2014).

@@ -1,0 +1,124 @@
+//! Every kind of bad model file, before any adapter is touched.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::{Place, run_all, succeed_all};
+use crate::say::{TINY, assert_failed, assert_fails, assert_train_fails, checkpoint, tiny};
+
+/// Header and numbers of a safetensors file.
+fn parts(bytes: &[u8]) -> (Value, Vec<u8>) {
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+    let header = serde_json::from_slice(&bytes[8..8 + length]).expect("JSON");
+    (header, bytes[8 + length..].to_vec())
+}
+
+fn file(header: &Value, numbers: &[u8]) -> Vec<u8> {
+    let header = header.to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), numbers].concat()
+}
+
+/// Damages of a model file, and what must be said of them.
+fn damages(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<&'static str>)> {
+    let (header, numbers) = parts(bytes);
+    let change = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut header = header.clone();
+        change(header.as_object_mut().expect("an object"));
+        header
+    };
+    let misnamed = change(&|header| {
+        let info = header.remove("W_fc1").expect("W_fc1");
+        header.insert("W_fcl".to_string(), info);
+    });
+    let misshapen = change(&|header| {
+        header["W_fc2"]["shape"] = serde_json::json!([2, 20]);
+    });
+    let begin = header["W_fc2"]["data_offsets"][0].as_u64().expect("a number") as usize;
+    let mut not_finite = numbers.clone();
+    not_finite[begin + 4..begin + 8].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    let (last_name, last) = header
+        .as_object()
+        .expect("an object")
+        .iter()
+        .filter(|(name, _)| *name != "__metadata__")
+        .max_by_key(|(_, info)| info["data_offsets"][1].as_u64())
+        .expect("a tensor");
+    let last_begin = last["data_offsets"][0].as_u64().expect("a number") as usize;
+    let missing = change(&|header| {
+        header.remove(last_name);
+    });
+    vec![
+        (bytes[..bytes.len() - 5].to_vec(), vec!["cut short"]),
+        (bytes[..50].to_vec(), vec!["header"]),
+        (Vec::new(), vec!["0 bytes"]),
+        (b"0,1,2\n".repeat(40), vec!["not a safetensors file"]),
+        (file(&missing, &numbers[..last_begin]), vec!["lacks the tensor"]),
+        (file(&misnamed, &numbers), vec!["W_fcl", "W_fc1"]),
+        (file(&misshapen, &numbers), vec!["W_fc2", "[2, 20]", "[4, 10]"]),
+        (file(&header, &not_finite), vec!["W_fc2", "inf", "index 1"]),
+    ]
+}
+
+#[test]
+fn model_files() {
+    let place = Place::new(12, 4);
+    checkpoint(&place, "model");
+    let whole = place.read("model/model.safetensors");
+    for (bytes, mut wanted) in damages(&whole) {
+        let path = place.write("bad.safetensors", bytes);
+        wanted.push(&path);
+        let picture = "assets/digits/two.png";
+        assert_fails(&["predict", "--model", &path, picture], 1, &wanted);
+        let digits = place.path("test.csv");
+        assert_fails(&["test", "--model", &path, "--test", &digits], 1, &wanted);
+        assert_train_fails(&place, &format!("--init-weights {path}"), &wanted);
+    }
+    let none = place.path("none");
+    assert_fails(&["test", "--model", &none], 1, &[&none, "cannot read"]);
+}
+
+#[test]
+fn weights_of_another_size() {
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "model");
+    let wider = TINY.replace("--num-fc1 4", "--num-fc1 5") + " --init-weights";
+    let wider: Vec<&str> = wider.split_whitespace().chain([model.as_str()]).collect();
+    let wider = place.train("fresh", &wider);
+    assert_failed(&run_all(&wider), 1, &["W_fc1", "[6272, 4]", "[6272, 5]", "num_fc1"]);
+    assert!(!Path::new(&place.path("fresh")).exists());
+}
+
+/// A damaged checkpoint is not resumed, and stays as it is.
+#[test]
+fn checkpoints() {
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "model");
+    let resume = |steps: &str| {
+        run_all(&["train", "--resume", "--out", &model, "--steps", steps].map(String::from))
+    };
+    let optimizer = place.read("model/optimizer.safetensors");
+    for (bytes, what) in [(&optimizer[..999], "header"), (&optimizer[..2000], "cut short")] {
+        place.write("model/optimizer.safetensors", bytes);
+        assert_failed(&resume("4"), 1, &["optimizer.safetensors", what]);
+        assert_eq!(place.read("model/optimizer.safetensors"), bytes);
+    }
+    std::fs::remove_file(place.path("model/optimizer.safetensors")).expect("removed");
+    assert_failed(&resume("4"), 1, &["optimizer.safetensors", "cannot read"]);
+    place.write("model/optimizer.safetensors", optimizer);
+    assert_failed(&resume("2"), 1, &["has 2 steps already", "--steps"]);
+}
+
+/// Weights of another program may start a training, though they do not say what network they are of.
+#[test]
+fn weights_of_another_program() {
+    let place = Place::new(12, 4);
+    checkpoint(&place, "model");
+    let (mut header, numbers) = parts(&place.read("model/model.safetensors"));
+    header.as_object_mut().expect("an object").remove("__metadata__");
+    let path = place.write("foreign.safetensors", file(&header, &numbers));
+    assert_fails(&["test", "--model", &path], 1, &[&path, "--init-weights"]);
+    if crate::common::has_adapter() {
+        succeed_all(&tiny(&place, "out", &format!("--init-weights {path}")));
+    }
+}

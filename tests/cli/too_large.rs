@@ -1,0 +1,63 @@
+//! Networks that no adapter, or not this one, can hold: refused before anything is allocated.
+
+use std::path::Path;
+
+use inception::config::{Config, Module, Preset};
+use inception::train::Recordings;
+
+use crate::common::{Place, has_adapter, run_all};
+use crate::say::assert_failed;
+
+#[track_caller]
+fn assert_refused(place: &Place, sizes: &str, parts: &[&str]) {
+    let flags = format!("--val-rows 4 --limits default {sizes}");
+    let said = run_all(&place.train("out", &flags.split_whitespace().collect::<Vec<_>>()));
+    assert_failed(&said, 1, &[parts, &["lower --"]].concat());
+    assert!(!said.stderr.contains("prepared"), "{}", said.stderr);
+    assert!(!Path::new(&place.path("out")).exists(), "it left something in --out");
+}
+
+#[test]
+fn for_this_adapter() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(408, 4);
+    let limit = "134217728 bytes";
+    let wide = "--maps 2 --reduce1x1 2 --num-fc1 100000 --batch-size 4";
+    assert_refused(&place, wide, &["W_fc1 [6272, 100000]", limit, "--num-fc1"]);
+    let batch = "--maps 32,4 --reduce1x1 2 --num-fc1 4 --batch-size 400";
+    let parts = ["[400, 28, 28, 128]", "160563200 bytes", limit, "--batch-size"];
+    assert_refused(&place, batch, &parts);
+}
+
+#[test]
+fn for_any_adapter() {
+    let place = Place::new(12, 4);
+    let maps = "--maps 1048576 --batch-size 4";
+    assert_refused(&place, maps, &["any adapter", "[3288334336, 700]", "--maps"]);
+}
+
+/// What the check lets pass can be recorded without a panic, also where it is tight.
+#[test]
+fn sizes_that_pass_the_check_can_be_recorded() {
+    let sizes = [1, 7, 100, 3000, 65_535, 1 << 20];
+    let mut recorded = 0;
+    let config = Config::preset(Preset::Tutorial);
+    for module in [Module::Reduced, Module::Naive] {
+        for (maps, num_fc1) in sizes.iter().flat_map(|m| sizes.map(|f| (*m, f))) {
+            for (reduce1x1, batch_size) in sizes.iter().flat_map(|r| sizes.map(|b| (*r, b))) {
+                let maps = vec![maps, maps];
+                let config =
+                    Config { module, maps, num_fc1, reduce1x1, batch_size, ..config.clone() };
+                if Recordings::check(&config, [28, 28]).is_ok() {
+                    let mut recordings = Recordings::training(&config, 60_000, [28, 28]);
+                    // Too large or not: it only must not panic.
+                    let _ = recordings.shard(128 << 20);
+                    recorded += 1;
+                }
+            }
+        }
+    }
+    assert!(recorded > 100, "{recorded}");
+}

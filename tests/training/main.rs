@@ -1,0 +1,15 @@
+//! Whole networks and whole runs: against numbers computed in f64, against themselves when
+//! interrupted, and under WebGPU's default limits.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod close;
+mod golden;
+mod initial;
+mod limits;
+mod losses;
+mod reference;
+mod repeat;
+mod sharded;
+mod tensors;

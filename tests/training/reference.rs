@@ -1,0 +1,317 @@
+//! The whole network once more, as plain loops in f64: forward, backward, Adam. Nothing here knows
+//! how the engine goes about it; `golden` anchors it to three frameworks.
+
+use std::collections::BTreeMap;
+
+use inception::config::{Config, Module};
+
+use crate::tensors::Tensors;
+
+/// `[count, height, width, channels]`, row-major.
+#[derive(Clone)]
+struct Maps {
+    shape: [usize; 4],
+    values: Vec<f64>,
+}
+
+impl Maps {
+    fn zeros(shape: [usize; 4]) -> Maps {
+        Maps { shape, values: vec![0.0; shape.iter().product()] }
+    }
+
+    fn at(&self, n: usize, y: usize, x: usize, c: usize) -> usize {
+        let [_, height, width, channels] = self.shape;
+        ((n * height + y) * width + x) * channels + c
+    }
+
+    fn relu(mut self) -> Maps {
+        self.values.iter_mut().for_each(|value| *value = value.max(0.0));
+        self
+    }
+
+    /// The gradient before a ReLU whose output is `self`.
+    fn relu_back(&self, mut dy: Maps) -> Maps {
+        for (dy, y) in dy.values.iter_mut().zip(&self.values) {
+            if *y <= 0.0 {
+                *dy = 0.0;
+            }
+        }
+        dy
+    }
+
+    fn add(&mut self, other: &Maps) {
+        self.values.iter_mut().zip(&other.values).for_each(|(a, b)| *a += b);
+    }
+}
+
+/// Calls `visit(n, y, x, iy, ix, ky, kx)` for each place of the output and each place of its window
+/// that lies in the input, windows row-major.
+fn windows(maps: &Maps, size: usize, mut visit: impl FnMut([usize; 7])) {
+    let [count, height, width, _] = maps.shape;
+    let reach = size / 2;
+    for n in 0..count {
+        for (y, x) in (0..height * width).map(|at| (at / width, at % width)) {
+            for (ky, kx) in (0..size * size).map(|at| (at / size, at % size)) {
+                let (iy, ix) = (y + ky, x + kx);
+                if (reach..height + reach).contains(&iy) && (reach..width + reach).contains(&ix) {
+                    visit([n, y, x, iy - reach, ix - reach, ky, kx]);
+                }
+            }
+        }
+    }
+}
+
+type Gradients = BTreeMap<String, Vec<f64>>;
+
+/// One module's outputs on the way forward, for the way back.
+struct Kept {
+    input: Maps,
+    reduced: [Maps; 2],
+    pooled: Maps,
+    output: Maps,
+}
+
+/// The network, its weights and Adam's moments.
+pub struct Reference {
+    config: Config,
+    pub weights: Tensors,
+    moments: BTreeMap<String, (Vec<f64>, Vec<f64>)>,
+    step: i32,
+}
+
+impl Reference {
+    pub fn new(config: &Config, weights: Tensors) -> Reference {
+        Reference { config: config.clone(), weights, moments: BTreeMap::new(), step: 0 }
+    }
+
+    /// One step on images `[count, height, width]`, already scaled; the loss before the update.
+    pub fn step(&mut self, size: [usize; 2], pixels: &[f64], labels: &[u8]) -> f64 {
+        let shape = [labels.len(), size[0], size[1], 1];
+        let (loss, gradients) = self.differentiate(Maps { shape, values: pixels.to_vec() }, labels);
+        self.step += 1;
+        let rate = self.config.learning_rate * (1.0 - 0.999f64.powi(self.step)).sqrt()
+            / (1.0 - 0.9f64.powi(self.step));
+        for (name, gradient) in gradients {
+            let weights = &mut self.weights.get_mut(&name).expect("a variable").1;
+            let zeros = || (vec![0.0; gradient.len()], vec![0.0; gradient.len()]);
+            let (m, v) = self.moments.entry(name).or_insert_with(zeros);
+            for (i, g) in gradient.iter().enumerate() {
+                m[i] = 0.9 * m[i] + 0.1 * g;
+                v[i] = 0.999 * v[i] + 0.001 * g * g;
+                weights[i] -= rate * m[i] / (v[i].sqrt() + 1e-8);
+            }
+        }
+        loss
+    }
+
+    fn differentiate(&self, images: Maps, labels: &[u8]) -> (f64, Gradients) {
+        let (batch, width) = (labels.len(), self.config.num_fc1);
+        let mut kept = Vec::new();
+        let mut maps = images;
+        for module in 1..=self.config.maps.len() {
+            kept.push(self.module(module, maps));
+            maps = kept[module - 1].output.clone();
+        }
+        let [w1, b1, w2, b2] = ["W_fc1", "b_fc1", "W_fc2", "b_fc2"].map(|n| &self.weights[n].1);
+        let depth = maps.values.len() / batch;
+        let mut hidden = dense(&maps.values, w1, b1, batch);
+        hidden.iter_mut().for_each(|value| *value = value.max(0.0));
+        let mut logits = dense(&hidden, w2, b2, batch);
+        let mut loss = 0.0;
+        for (row, &label) in logits.chunks_mut(10).zip(labels) {
+            let top = row.iter().copied().fold(f64::MIN, f64::max);
+            let sum: f64 = row.iter().map(|v| (v - top).exp()).sum();
+            loss += (top + sum.ln() - row[usize::from(label)]) / batch as f64;
+            // The logits become their gradients.
+            row.iter_mut().for_each(|v| *v = (*v - top).exp() / sum / batch as f64);
+            row[usize::from(label)] -= 1.0 / batch as f64;
+        }
+        let mut gradients = Gradients::new();
+        let (mut dhidden, dw2, db2) = dense_back(&hidden, w2, &logits, [batch, width, 10]);
+        for (dy, y) in dhidden.iter_mut().zip(&hidden) {
+            if *y <= 0.0 {
+                *dy = 0.0;
+            }
+        }
+        let (dx, dw1, db1) = dense_back(&maps.values, w1, &dhidden, [batch, depth, width]);
+        for (name, gradient) in [("W_fc1", dw1), ("b_fc1", db1), ("W_fc2", dw2), ("b_fc2", db2)] {
+            gradients.insert(name.to_string(), gradient);
+        }
+        let mut dy = Maps { shape: maps.shape, values: dx };
+        for module in (1..=kept.len()).rev() {
+            dy = self.module_back(module, &kept[module - 1], dy, &mut gradients);
+        }
+        (loss, gradients)
+    }
+
+    fn module(&self, module: usize, input: Maps) -> Kept {
+        let reduced_kind = self.config.module == Module::Reduced;
+        let conv = |x: &Maps, name: &str| self.conv(module, name, x);
+        let reduced = match reduced_kind {
+            true => ["1x1_2", "1x1_3"].map(|name| conv(&input, name).relu()),
+            false => [input.clone(), input.clone()],
+        };
+        let pooled = max_pool(&input);
+        let last = if reduced_kind { conv(&pooled, "1x1_4") } else { pooled.clone() };
+        let towers =
+            [conv(&input, "1x1_1"), conv(&reduced[0], "3x3"), conv(&reduced[1], "5x5"), last];
+        let pixels = input.values.len() / input.shape[3];
+        let mut values = Vec::new();
+        for pixel in 0..pixels {
+            for tower in &towers {
+                let channels = tower.shape[3];
+                values.extend_from_slice(&tower.values[pixel * channels..][..channels]);
+            }
+        }
+        let [count, height, width, _] = input.shape;
+        let shape = [count, height, width, values.len() / pixels];
+        let output = Maps { shape, values }.relu();
+        Kept { input, reduced, pooled, output }
+    }
+
+    fn module_back(&self, module: usize, kept: &Kept, dy: Maps, all: &mut Gradients) -> Maps {
+        let reduced_kind = self.config.module == Module::Reduced;
+        let dy = kept.output.relu_back(dy);
+        let map = self.config.maps[module - 1];
+        let [count, height, width, channels] = dy.shape;
+        let mut first = 0;
+        let mut tower = |channels_out: usize| {
+            let mut part = Maps::zeros([count, height, width, channels_out]);
+            let from = dy.values.chunks(channels).map(|pixel| &pixel[first..first + channels_out]);
+            part.values = from.flatten().copied().collect();
+            first += channels_out;
+            part
+        };
+        let towers = [map, map, map, channels - 3 * map].map(&mut tower);
+        let mut back = |x: &Maps, name: &str, dy: &Maps| self.conv_back(module, name, x, dy, all);
+        let mut dx = back(&kept.input, "1x1_1", &towers[0]);
+        let inner = [("3x3", "1x1_2"), ("5x5", "1x1_3")];
+        for (i, (large, small)) in inner.into_iter().enumerate() {
+            let dreduced = back(&kept.reduced[i], large, &towers[i + 1]);
+            if reduced_kind {
+                let dreduced = kept.reduced[i].relu_back(dreduced);
+                dx.add(&back(&kept.input, small, &dreduced));
+            } else {
+                dx.add(&dreduced);
+            }
+        }
+        let dpooled = match reduced_kind {
+            true => back(&kept.pooled, "1x1_4", &towers[3]),
+            false => towers[3].clone(),
+        };
+        dx.add(&max_pool_back(&kept.input, &dpooled));
+        dx
+    }
+
+    fn conv(&self, module: usize, name: &str, x: &Maps) -> Maps {
+        let (shape, w) = &self.weights[&format!("W_conv{module}_{name}")];
+        let b = &self.weights[&format!("b_conv{module}_{name}")].1;
+        let [size, _, inputs, outputs] = shape[..].try_into().expect("four axes");
+        let [count, height, width, _] = x.shape;
+        let mut y = Maps::zeros([count, height, width, outputs]);
+        y.values.chunks_mut(outputs).for_each(|pixel| pixel.copy_from_slice(b));
+        windows(x, size, |[n, py, px, iy, ix, ky, kx]| {
+            let to = y.at(n, py, px, 0);
+            for i in 0..inputs {
+                let value = x.values[x.at(n, iy, ix, i)];
+                let w = &w[((ky * size + kx) * inputs + i) * outputs..][..outputs];
+                let y = &mut y.values[to..to + outputs];
+                y.iter_mut().zip(w).for_each(|(y, w)| *y += value * w);
+            }
+        });
+        y
+    }
+
+    fn conv_back(
+        &self,
+        module: usize,
+        name: &str,
+        x: &Maps,
+        dy: &Maps,
+        gradients: &mut Gradients,
+    ) -> Maps {
+        let (shape, w) = &self.weights[&format!("W_conv{module}_{name}")];
+        let [size, _, inputs, outputs] = shape[..].try_into().expect("four axes");
+        let mut dx = Maps::zeros(x.shape);
+        let (mut dw, mut db) = (vec![0.0; w.len()], vec![0.0; outputs]);
+        for pixel in dy.values.chunks(outputs) {
+            db.iter_mut().zip(pixel).for_each(|(db, dy)| *db += dy);
+        }
+        windows(x, size, |[n, py, px, iy, ix, ky, kx]| {
+            let dy = &dy.values[dy.at(n, py, px, 0)..][..outputs];
+            for i in 0..inputs {
+                let place = x.at(n, iy, ix, i);
+                let first = ((ky * size + kx) * inputs + i) * outputs;
+                for (o, dy) in dy.iter().enumerate() {
+                    dx.values[place] += dy * w[first + o];
+                    dw[first + o] += dy * x.values[place];
+                }
+            }
+        });
+        gradients.insert(format!("W_conv{module}_{name}"), dw);
+        gradients.insert(format!("b_conv{module}_{name}"), db);
+        dx
+    }
+}
+
+fn max_pool(x: &Maps) -> Maps {
+    let mut y = Maps { shape: x.shape, values: vec![f64::NEG_INFINITY; x.values.len()] };
+    windows(x, 3, |[n, py, px, iy, ix, _, _]| {
+        for c in 0..x.shape[3] {
+            let place = y.at(n, py, px, c);
+            y.values[place] = y.values[place].max(x.values[x.at(n, iy, ix, c)]);
+        }
+    });
+    y
+}
+
+/// The first of a window's largest takes the gradient.
+fn max_pool_back(x: &Maps, dy: &Maps) -> Maps {
+    let mut winner = vec![None; x.values.len()];
+    windows(x, 3, |[n, py, px, iy, ix, _, _]| {
+        for c in 0..x.shape[3] {
+            let (place, from) = (x.at(n, py, px, c), x.at(n, iy, ix, c));
+            match winner[place] {
+                Some(best) if x.values[from] <= x.values[best] => {}
+                _ => winner[place] = Some(from),
+            }
+        }
+    });
+    let mut dx = Maps::zeros(x.shape);
+    for (winner, dy) in winner.into_iter().zip(&dy.values) {
+        dx.values[winner.expect("no window is empty")] += dy;
+    }
+    dx
+}
+
+fn dense(x: &[f64], w: &[f64], b: &[f64], batch: usize) -> Vec<f64> {
+    let (depth, out) = (x.len() / batch, b.len());
+    let mut y = b.repeat(batch);
+    for (x, y) in x.chunks(depth).zip(y.chunks_mut(out)) {
+        for (x, w) in x.iter().zip(w.chunks(out)) {
+            y.iter_mut().zip(w).for_each(|(y, w)| *y += x * w);
+        }
+    }
+    y
+}
+
+/// The gradients of x, w and b.
+fn dense_back(
+    x: &[f64],
+    w: &[f64],
+    dy: &[f64],
+    [batch, depth, out]: [usize; 3],
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; out]);
+    for n in 0..batch {
+        let dy = &dy[n * out..][..out];
+        db.iter_mut().zip(dy).for_each(|(db, dy)| *db += dy);
+        for i in 0..depth {
+            for (o, dy) in dy.iter().enumerate() {
+                dx[n * depth + i] += dy * w[i * out + o];
+                dw[i * out + o] += dy * x[n * depth + i];
+            }
+        }
+    }
+    (dx, dw, db)
+}
