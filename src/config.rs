@@ -59,6 +59,9 @@ pub struct Config {
     pub init: Init,
     /// In which order the training rows are visited.
     pub order: Order,
+    /// How the learning rate falls over the run.
+    #[serde(default = "no_decay")] // older checkpoints know no decay
+    pub decay: Decay,
 }
 
 /// The kind of Inception module.
@@ -101,6 +104,20 @@ pub enum Order {
     Shuffle,
 }
 
+/// How the learning rate falls over a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// Not at all, as in the tutorial.
+    None,
+    /// From the whole rate to zero along half a cosine (Loshchilov and Hutter 2017, equation 5).
+    Cosine,
+}
+
+fn no_decay() -> Decay {
+    Decay::None
+}
+
 /// A named set of values to start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -132,6 +149,7 @@ impl Config {
             scale: Scale::Raw,
             init: Init::Tutorial,
             order: Order::Cyclic,
+            decay: Decay::None,
         };
         match preset {
             Preset::Tutorial => tutorial,
@@ -145,8 +163,20 @@ impl Config {
                 scale: Scale::Unit,
                 init: Init::He,
                 order: Order::Shuffle,
+                decay: Decay::Cosine,
                 ..tutorial
             },
+        }
+    }
+
+    /// The learning rate of a step, counted from 0, before Adam's bias correction.
+    pub fn learning_rate_at(&self, step: u64) -> f64 {
+        match self.decay {
+            Decay::None => self.learning_rate,
+            Decay::Cosine => {
+                let gone = (step as f64 / self.steps as f64).min(1.0);
+                self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * gone).cos())
+            }
         }
     }
 

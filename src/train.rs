@@ -338,7 +338,7 @@ impl Trainer {
         let loss = ids.loss;
         let batches = self.batches.as_mut().expect("training has batches");
         let rows = batches.rows(self.step);
-        let rate = Adam::default().rate(config.learning_rate, self.step + 1);
+        let rate = Adam::default().rate(config.learning_rate_at(self.step), self.step + 1);
         let seed = (config.seed ^ (config.seed >> 32)) as u32;
         let key = [seed, self.step as u32];
         self.write(rows_id, bytemuck::cast_slice(&rows));

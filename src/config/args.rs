@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::{Config, ConfigError, Init, Module, Order, Preset, Scale};
+use super::{Config, ConfigError, Decay, Init, Module, Order, Preset, Scale};
 
 /// Any subset of a [`Config`]: the flags of `train`, and equally the keys of a `--config` file.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct TrainArgs {
     /// Order of the training rows [tutorial: cyclic]
     #[arg(long)]
     pub order: Option<Order>,
+    /// How the learning rate falls over the run [tutorial: none]
+    #[arg(long)]
+    pub decay: Option<Decay>,
 }
 
 impl TrainArgs {

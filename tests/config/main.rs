@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use inception::config::{Config, Init, Module, Order, Preset, Scale, TrainArgs};
+use inception::config::{Config, Decay, Init, Module, Order, Preset, Scale, TrainArgs};
 
 mod wrong;
 
@@ -14,7 +14,7 @@ struct Cli {
 }
 
 /// Every key with a value that differs from both presets, as flag text and as TOML.
-const OTHER: [(&str, &str, &str); 17] = [
+const OTHER: [(&str, &str, &str); 18] = [
     ("train", "a.csv", "'a.csv'"),
     ("test", "b.csv", "'b.csv'"),
     ("val_rows", "7", "7"),
@@ -32,6 +32,7 @@ const OTHER: [(&str, &str, &str); 17] = [
     ("scale", "unit", "'unit'"),
     ("init", "he", "'he'"),
     ("order", "shuffle", "'shuffle'"),
+    ("decay", "cosine", "'cosine'"),
 ];
 
 fn other() -> Config {
@@ -53,6 +54,7 @@ fn other() -> Config {
         scale: Scale::Unit,
         init: Init::He,
         order: Order::Shuffle,
+        decay: Decay::Cosine,
     }
 }
 
