@@ -1,12 +1,12 @@
 // y[s, m, n] = (s == 0 ? b[n] : 0) + sum over k in split s of x[m, k] w[k, n]
 // dx[m, k] = sum over n of dy[m, n] w[k, n]
-// dw[k, n] = sum over m of x[m, k] dy[m, n]
+// dw[k, n] = sum over m of x[m, k] dy[m, n], stored or used at once to update w by Adam
 //
 // The sum over k is cut into splits of SPLIT rows of w, because a batch has too few outputs to fill
 // a GPU; `sum_rows` adds the splits in order. Each thread keeps a tile in registers: `forward`
 // EXAMPLES rows by 2 groups of columns, `backward_x` EXAMPLES rows by 4 k, `backward_w` TILE k by
 // 2 groups of columns. w and dw may be shards of rows. Lines between `//: for` and `//: end` are
-// repeated by the host.
+// repeated by the host, those after `//: if` may go.
 
 alias Columns = f32; // or vec4<f32> when OUT is a multiple of 4
 const WIDTH: u32 = 1u; // columns in a group
@@ -19,6 +19,13 @@ const ROWS: u32 = 1u; // k in this shard
 const EXAMPLES: u32 = 1u;
 const TILE: u32 = 1u;
 const HALF: u32 = (GROUPS + 1u) / 2u;
+const STORE_DW: u32 = 1u; // 1 or 0
+const UPDATE_W: u32 = 1u; // 1 or 0
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const ONE_MINUS_BETA1: f32 = 0.1;
+const ONE_MINUS_BETA2: f32 = 0.001;
+const EPSILON: f32 = 1e-8;
 const r0 = 0u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -28,6 +35,10 @@ const r0 = 0u;
 @group(0) @binding(4) var<storage, read> dy: array<Columns>;
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dw: array<Columns>;
+@group(0) @binding(7) var<storage, read> rate: array<f32>;
+@group(0) @binding(8) var<storage, read_write> mean: array<Columns>;
+@group(0) @binding(9) var<storage, read_write> square: array<Columns>;
+@group(0) @binding(10) var<storage, read_write> trained: array<Columns>; // w
 
 fn store(split: u32, m: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
     if (m < BATCH) {
@@ -128,11 +139,25 @@ fn backward_x(@builtin(global_invocation_id) id: vec3<u32>) {
     //: end
 }
 
+// Stores a gradient of w, or updates w by it at once, by the formula of adam.wgsl.
+fn finish_dw(i: u32, g: Columns) {
+    //: if STORE_DW
+    dw[i] = g;
+    //: end
+    //: if UPDATE_W
+    let m = BETA1 * mean[i] + ONE_MINUS_BETA1 * g;
+    let v = BETA2 * square[i] + ONE_MINUS_BETA2 * g * g;
+    mean[i] = m;
+    square[i] = v;
+    trained[i] = trained[i] - rate[0] * m / (sqrt(v) + EPSILON);
+    //: end
+}
+
 fn store_dw(row: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
     if (row < ROWS) {
-        dw[row * GROUPS + n0] = first;
+        finish_dw(row * GROUPS + n0, first);
         if (n1 < GROUPS) {
-            dw[row * GROUPS + n1] = second;
+            finish_dw(row * GROUPS + n1, second);
         }
     }
 }

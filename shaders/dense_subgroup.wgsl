@@ -1,6 +1,6 @@
 // y[s, m, n] = (s == 0 ? b[n] : 0) + sum over k in split s of x[m, k] w[k, n]
 // dx[m, k] = sum over n of dy[m, n] w[k, n]
-// dw[k, n] = sum over m of x[m, k] dy[m, n]
+// dw[k, n] = sum over m of x[m, k] dy[m, n], stored or used at once to update w by Adam
 //
 // dense for adapters with subgroups of LANES threads where loads are dear and a shuffle is cheap
 // (processors). A workgroup is one subgroup: ROW_LANES lanes along the columns, four columns each,
@@ -10,7 +10,7 @@
 //     and hands them round.
 //   backward_w: a row of lanes takes QUADS_HELD quads of k; each lane holds one quad of an example's
 //     x and hands it round.
-// Lines between `//: for` and `//: end` are repeated by the host.
+// Lines between `//: for` and `//: end` are repeated by the host, those after `//: if` may go.
 
 const LANES: u32 = 8u;
 const ROW_LANES: u32 = 8u;
@@ -24,6 +24,13 @@ const SPLIT: u32 = 2048u;
 const FIRST_ROW: u32 = 0u; // k where this shard begins
 const ROWS: u32 = 4u; // k in this shard
 const LANE_ROWS: u32 = LANES / ROW_LANES;
+const STORE_DW: u32 = 1u; // 1 or 0
+const UPDATE_W: u32 = 1u; // 1 or 0
+const BETA1: f32 = 0.9;
+const BETA2: f32 = 0.999;
+const ONE_MINUS_BETA1: f32 = 0.1;
+const ONE_MINUS_BETA2: f32 = 0.001;
+const EPSILON: f32 = 1e-8;
 const r0 = 0u;
 const s0 = 0u;
 const q0 = 0u;
@@ -35,6 +42,10 @@ const q0 = 0u;
 @group(0) @binding(4) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> dw: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> rate: array<f32>;
+@group(0) @binding(8) var<storage, read_write> mean: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> square: array<vec4<f32>>;
+@group(0) @binding(10) var<storage, read_write> trained: array<vec4<f32>>; // w
 
 // Group of columns number `span` of this lane; `load_column` stays inside.
 fn column(group: u32, span: u32, lane: u32) -> u32 {
@@ -145,9 +156,23 @@ fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     //: end
 }
 
+// Stores a gradient of w, or updates w by it at once, by the formula of adam.wgsl.
+fn finish_dw(i: u32, g: vec4<f32>) {
+    //: if STORE_DW
+    dw[i] = g;
+    //: end
+    //: if UPDATE_W
+    let m = BETA1 * mean[i] + ONE_MINUS_BETA1 * g;
+    let v = BETA2 * square[i] + ONE_MINUS_BETA2 * g * g;
+    mean[i] = m;
+    square[i] = v;
+    trained[i] = trained[i] - rate[0] * m / (sqrt(v) + EPSILON);
+    //: end
+}
+
 fn store_dw(row: u32, n: u32, value: vec4<f32>) {
     if (row < ROWS && n < GROUPS) {
-        dw[row * GROUPS + n] = value;
+        finish_dw(row * GROUPS + n, value);
     }
 }
 

@@ -37,6 +37,8 @@ pub enum EngineError {
 pub struct Engine {
     pub(crate) gpu: Gpu,
     buffers: HashMap<(TensorId, usize), wgpu::Buffer>,
+    /// Buffers that tensors share, by the number that `plan::place` gave them.
+    shared: HashMap<usize, wgpu::Buffer>,
     pipelines: HashMap<(String, &'static str), wgpu::ComputePipeline>,
     modules: HashMap<String, wgpu::ShaderModule>,
     /// Free staging buffers for small results, by size.
@@ -94,6 +96,7 @@ impl Engine {
         Engine {
             gpu,
             buffers: HashMap::new(),
+            shared: HashMap::new(),
             pipelines: HashMap::new(),
             modules: HashMap::new(),
             free: HashMap::new(),
@@ -135,20 +138,29 @@ impl Engine {
     }
 
     fn allocate(&mut self, id: TensorId, shard: usize, info: &TensorInfo) {
-        let size = info.shard_bytes(shard);
-        let device = &self.gpu.device;
-        let bytes = &mut self.bytes;
-        self.buffers.entry((id, shard)).or_insert_with(|| {
-            *bytes += size;
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(&info.name),
-                size,
-                usage: wgpu::BufferUsages::STORAGE
-                    | wgpu::BufferUsages::COPY_SRC
-                    | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        });
+        if self.buffers.contains_key(&(id, shard)) {
+            return;
+        }
+        let storage = info.storage.as_ref().map(|storage| storage[shard]);
+        let buffer = match storage.and_then(|storage| self.shared.get(&storage.number)) {
+            Some(shared) => shared.clone(),
+            None => {
+                let size = storage.map_or(info.shard_bytes(shard), |storage| storage.bytes);
+                self.bytes += size;
+                self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(&info.name),
+                    size,
+                    usage: wgpu::BufferUsages::STORAGE
+                        | wgpu::BufferUsages::COPY_SRC
+                        | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            }
+        };
+        if let Some(storage) = storage {
+            self.shared.insert(storage.number, buffer.clone());
+        }
+        self.buffers.insert((id, shard), buffer);
     }
 
     fn prepare(&mut self, pass: &Pass) -> Result<Step, EngineError> {

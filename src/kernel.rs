@@ -94,7 +94,9 @@ impl Kernel {
     /// ```
     ///
     /// is valid as it stands, for a `const TILE: u32` of 1. With a TILE of 2 the line comes again
-    /// with `r1` in place of `r0`, and `const r1 = 1u;` is added. Repeats may be nested.
+    /// with `r1` in place of `r0`, and `const r1 = 1u;` is added. Repeats may be nested. Lines
+    /// between `//: if NAME` and `//: end` are dropped when the `const NAME: u32` is 0: an entry
+    /// point binds only the buffers that are left.
     ///
     /// # Panics
     /// When the file has no such line, or the value is of another type, or a repeat is malformed.
@@ -124,18 +126,25 @@ impl Kernel {
         let mut followers = BTreeMap::new();
         let mut text = lines.join("\n") + "\n";
         // Innermost repeats first: the last one to begin holds no other.
-        while let Some(begin) = text.rfind("//: for ") {
-            let repeat = Repeat::parse(&text, begin, &sizes);
-            let repeat = repeat.unwrap_or_else(|| {
+        while let Some(begin) = text.rfind("//: for ").max(text.rfind("//: if ")) {
+            let block = Block::parse(&text, begin, &sizes);
+            let block = block.unwrap_or_else(|| {
                 let line = text[begin..].lines().next().unwrap_or_default();
-                panic!("shaders/{}.wgsl: malformed repeat `{line}`", self.name)
+                panic!("shaders/{}.wgsl: malformed block `{line}`", self.name)
             });
-            let marker = format!("{}0", repeat.stem);
-            let copy = |i| rename(repeat.body, &marker, &format!("{}{i}", repeat.stem));
-            let unrolled: String = (0..repeat.count).map(copy).collect();
-            let highest = followers.entry(repeat.stem.to_string()).or_insert(1);
-            *highest = repeat.count.max(*highest);
-            let end = repeat.end;
+            let unrolled: String = match block.stem {
+                Some(stem) => {
+                    let highest = followers.entry(stem.to_string()).or_insert(1);
+                    *highest = block.count.max(*highest);
+                    let marker = format!("{stem}0");
+                    (0..block.count)
+                        .map(|i| rename(block.body, &marker, &format!("{stem}{i}")))
+                        .collect()
+                }
+                None if block.count == 0 => String::new(),
+                None => block.body.to_string(),
+            };
+            let end = block.end;
             text.replace_range(begin..end, &unrolled);
         }
         for (stem, count) in followers {
@@ -147,24 +156,28 @@ impl Kernel {
     }
 }
 
-/// A `//: for r0 in TILE` .. `//: end`.
-struct Repeat<'a> {
-    /// The marker without its 0.
-    stem: &'a str,
+/// A `//: for r0 in TILE` or `//: if NAME`, up to its `//: end`.
+struct Block<'a> {
+    /// The marker of a repeat without its 0.
+    stem: Option<&'a str>,
     count: usize,
     body: &'a str,
     /// Where the text goes on behind it.
     end: usize,
 }
 
-impl<'a> Repeat<'a> {
+impl<'a> Block<'a> {
     fn parse(text: &'a str, begin: usize, sizes: &BTreeMap<String, usize>) -> Option<Self> {
         let body_begin = begin + text[begin..].find('\n')? + 1;
         let words: Vec<_> = text[begin..body_begin].split_whitespace().collect();
-        let [_, _, marker, "in", limit] = words[..] else { return None };
+        let (stem, limit) = match words[..] {
+            [_, "for", marker, "in", limit] => (Some(marker.strip_suffix('0')?), limit),
+            [_, "if", limit] => (None, limit),
+            _ => return None,
+        };
         let body_end = body_begin + text[body_begin..].find("//: end")?;
-        Some(Repeat {
-            stem: marker.strip_suffix('0')?,
+        Some(Block {
+            stem,
             count: *sizes.get(limit)?,
             body: text[body_begin..body_end].trim_end_matches(' '),
             end: body_end + "//: end".len(),
@@ -292,6 +305,17 @@ mod tests {
             "const r1 = 1u;",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn lines_are_kept_or_dropped() {
+        const CHOICE: Kernel = Kernel {
+            name: "choice",
+            source: "const KEEP: u32 = 1u;\n//: if KEEP\nlet a = 1u;\n//: end\nlet b = 2u;\n",
+        };
+        assert!(CHOICE.specialize(&[]).contains("let a"));
+        let dropped = CHOICE.specialize(&[("KEEP", 0u32.into())]);
+        assert!(!dropped.contains("let a") && dropped.contains("let b"), "{dropped}");
     }
 
     #[test]

@@ -32,6 +32,17 @@ pub struct TensorInfo {
     pub role: Role,
     /// Rows (of the outermost extent) in each of the buffers that hold it; one entry when whole.
     pub shards: Vec<usize>,
+    /// The shared buffer of each shard, when a plan found one; else each has a buffer of its own.
+    pub storage: Option<Vec<Storage>>,
+}
+
+/// A buffer that several tensors take one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Its number among the shared buffers of a tape.
+    pub number: usize,
+    /// Its size: that of the largest tensor in it.
+    pub bytes: u64,
 }
 
 impl TensorInfo {

@@ -56,7 +56,7 @@ impl Tape {
         let mut state = self.state.borrow_mut();
         let id = TensorId(u32::try_from(state.tensors.len()).expect("fewer than 2^32 tensors"));
         let shards = vec![shape[0]];
-        state.tensors.push(TensorInfo { name, shape: shape.to_vec(), role, shards });
+        state.tensors.push(TensorInfo { name, shape: shape.to_vec(), role, shards, storage: None });
         state.tracked.push(tracked);
         Tensor { tape: self, id }
     }

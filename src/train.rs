@@ -1,6 +1,6 @@
 //! Training: what a run records, and the loop's one step.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::config::{Config, Scale};
 use crate::data::{Batches, Images};
@@ -109,41 +109,42 @@ impl Recordings {
         }
     }
 
-    /// Takes the variants of passes that suit an adapter with such subgroups, smallest and largest.
-    pub fn tune(&mut self, subgroup: [u32; 2]) {
-        if subgroup[0] == subgroup[1] {
-            plan::subgroup(&mut self.inference, subgroup[0]);
-            if let Some(training) = &mut self.training {
-                plan::subgroup(&mut training.recording, subgroup[0]);
-            }
-        }
-    }
-
-    /// Splits what is larger than one buffer of the adapter may be.
-    ///
-    /// # Errors
-    /// [`TooLarge`] when that is impossible.
-    pub fn shard(&mut self, limit: u64) -> Result<(), TooLarge> {
-        let mut all = vec![std::mem::take(&mut self.inference)];
-        if let Some(training) = &mut self.training {
-            all.push(std::mem::take(&mut training.recording));
-        }
-        let result = plan::shard(&mut all, limit);
-        if let Some(training) = &mut self.training {
-            training.recording = all.remove(1);
-        }
-        self.inference = all.remove(0);
-        self.tensors.clone_from(&self.inference.tensors);
-        result
-    }
-
-    /// Suits the passes to this adapter: [`Recordings::tune`], then [`Recordings::shard`].
+    /// Suits the passes to this adapter: [`Recordings::plan`] with its limit and its subgroups.
     ///
     /// # Errors
     /// [`TooLarge`] when a tensor is over the adapter's limit and cannot be split.
     pub fn fit(&mut self, gpu: &Gpu) -> Result<(), TooLarge> {
-        self.tune(gpu.subgroup());
-        self.shard(gpu.buffer_limit())
+        self.plan(gpu.buffer_limit(), gpu.subgroup())
+    }
+
+    /// Joins passes, takes the variants that suit subgroups of that smallest and largest size,
+    /// splits what is larger than `buffer_limit` bytes and lets tensors share memory.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when a tensor is over the limit and cannot be split.
+    pub fn plan(&mut self, buffer_limit: u64, subgroup: [u32; 2]) -> Result<(), TooLarge> {
+        // Training first: it is the larger, so its buffers hold what inference needs.
+        let mut all: Vec<Recording> = Vec::new();
+        let mut keep = vec![self.probabilities];
+        if let Some(training) = &mut self.training {
+            plan::fuse_adam(&mut training.recording);
+            all.push(std::mem::take(&mut training.recording));
+            keep.push(training.loss);
+        }
+        all.push(std::mem::take(&mut self.inference));
+        if subgroup[0] == subgroup[1] {
+            all.iter_mut().for_each(|recording| plan::subgroup(recording, subgroup[0]));
+        }
+        let result = plan::shard(&mut all, buffer_limit);
+        if result.is_ok() {
+            plan::place(&mut all, &keep);
+        }
+        self.inference = all.pop().unwrap_or_default();
+        if let Some(training) = &mut self.training {
+            training.recording = all.remove(0);
+        }
+        self.tensors.clone_from(&self.inference.tensors);
+        result
     }
 
     /// The training step's passes, if training was recorded.
@@ -167,13 +168,20 @@ impl Recordings {
         self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// Bytes of device memory that the tensors take.
+    /// Bytes of device memory that the tensors take, shared buffers once.
     pub fn memory(&self) -> u64 {
         let mut used = self.inference.used();
         used.extend(self.training_passes().map(Recording::used).unwrap_or_default());
         used.sort();
         used.dedup();
-        used.iter().map(|id| self.tensors[id.0 as usize].bytes()).sum()
+        let infos = used.iter().map(|id| &self.tensors[id.0 as usize]);
+        let (shared, own): (Vec<_>, Vec<_>) = infos.partition(|info| info.storage.is_some());
+        let buffers: BTreeMap<usize, u64> = shared
+            .iter()
+            .flat_map(|info| info.storage.iter().flatten())
+            .map(|storage| (storage.number, storage.bytes))
+            .collect();
+        own.iter().map(|info| info.bytes()).sum::<u64>() + buffers.values().sum::<u64>()
     }
 }
 

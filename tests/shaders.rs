@@ -79,7 +79,7 @@ fn all_are_valid_without_any_optional_feature() {
         validated(&name, &text);
         by_four += usize::from(name.ends_with("by four"));
     }
-    assert_eq!(by_four, 5, "concat, conv2d, dense, max_pool, sum_rows");
+    assert_eq!(by_four, 6, "avg_pool, concat, conv2d, dense, max_pool, sum_rows");
 }
 
 #[test]

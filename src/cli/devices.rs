@@ -49,7 +49,7 @@ fn judge(index: usize, facts: AdapterFacts) -> Device {
     let config = Config::preset(Preset::Tutorial);
     let mut recordings = Recordings::training(&config, 70_000, [28, 28]);
     let limit = facts.max_binding.min(facts.max_buffer) / 16 * 16;
-    let misfit = recordings.shard(limit).err().map(|error| error.to_string());
+    let misfit = recordings.plan(limit, facts.subgroup).err().map(|error| error.to_string());
     Device { index, facts, tutorial_misfit: misfit, tutorial_memory: recordings.memory() }
 }
 

@@ -4,6 +4,7 @@ mod devices;
 mod network;
 mod predict;
 mod profile;
+mod samples;
 mod test;
 mod train;
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::train::Samples;
+use super::samples::Samples;
 use super::{Failure, Global, open_gpu, print_results};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
@@ -34,8 +34,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
-    recordings.tune(gpu.subgroup());
-    recordings.shard(gpu.buffer_limit())?;
+    recordings.fit(&gpu)?;
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
     trainer.initialize();

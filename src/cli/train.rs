@@ -6,11 +6,12 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 
+use super::samples::Samples;
 use super::test::confusion;
 use super::{Failure, Global, bytes, network, open_gpu, print_results, progress_bar, thousands};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, MODEL_FILE, TensorSource, WeightFile};
 use crate::config::{Config, TrainArgs};
-use crate::data::{Batches, Dataset, Images, SIDE, load_labelled};
+use crate::data::{Batches, SIDE};
 use crate::metrics::{self, MetricsFile, Row};
 use crate::train::{Recordings, Trainer};
 
@@ -43,37 +44,6 @@ pub(super) struct TrainCommand {
     json: bool,
 }
 
-/// All labelled images of a run, one after the other: training, validation and test rows.
-pub(super) struct Samples {
-    pub(super) images: Images,
-    pub(super) labels: Vec<u8>,
-    pub(super) train: usize,
-    validation: usize,
-}
-
-impl Samples {
-    pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
-        let (train, validation) =
-            load_labelled(&config.train)?.split_validation(config.val_rows)?;
-        let test = load_labelled(&config.test)?;
-        let (trained, validated) = (train.len(), validation.len());
-        let Dataset { mut images, mut labels } = train;
-        for part in [validation, test] {
-            images.pixels.extend_from_slice(&part.images.pixels);
-            labels.extend_from_slice(&part.labels);
-        }
-        Ok(Samples { images, labels, train: trained, validation: validated })
-    }
-
-    fn validation(&self) -> std::ops::Range<usize> {
-        self.train..self.train + self.validation
-    }
-
-    fn test(&self) -> std::ops::Range<usize> {
-        self.train + self.validation..self.labels.len()
-    }
-}
-
 pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure> {
     let resumed = match &command.out {
         Some(out) if command.resume => Some(checkpoint::load(out)?),
@@ -103,8 +73,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         file.tensors_matching(&recordings.parameters())?;
     }
     let gpu = open_gpu(global)?;
-    recordings.tune(gpu.subgroup());
-    recordings.shard(gpu.buffer_limit())?;
+    recordings.fit(&gpu)?;
     eprintln!(
         "network: {} parameters, {} of device memory; {} training, {} validation, {} test digits",
         thousands(recordings.parameter_count() as u64),

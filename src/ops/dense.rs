@@ -79,6 +79,8 @@ impl<'t> Tensor<'t> {
                 let tensors = [("x", x), ("dy", dy), ("dw", dw)];
                 let threads = [column_threads, 1, 1];
                 let rows = rows(TILE, 1, "dw");
+                let stored = [("STORE_DW", 1u32.into()), ("UPDATE_W", 0u32.into())];
+                let constants = [&constants[..], &stored].concat();
                 x.tape().dispatch_rows(&KERNEL, "backward_w", &constants, &tensors, threads, rows);
                 w.accumulate(dw);
             }

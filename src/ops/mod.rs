@@ -5,12 +5,14 @@
 
 mod adam;
 mod add;
+mod avg_pool;
 mod batch;
 mod concat;
 mod conv2d;
 mod dense;
 mod dropout;
 mod fill;
+mod lrn;
 mod max_pool;
 mod relu;
 mod softmax;
@@ -26,15 +28,17 @@ use crate::recording::Rows;
 use crate::tape::Tensor;
 
 /// Every WGSL file of the crate, for tests and tools that read them all.
-pub static KERNELS: [&Kernel; 12] = [
+pub static KERNELS: [&Kernel; 14] = [
     &adam::KERNEL,
     &add::KERNEL,
+    &avg_pool::KERNEL,
     &batch::KERNEL,
     &concat::KERNEL,
     &conv2d::KERNEL,
     &dense::KERNEL,
     &dropout::KERNEL,
     &fill::KERNEL,
+    &lrn::KERNEL,
     &max_pool::KERNEL,
     &relu::KERNEL,
     &softmax::KERNEL,

@@ -1,8 +1,12 @@
 //! Rewrites of recordings: plain data to better plain data, without a GPU.
 
+mod fuse;
+mod place;
 mod shard;
 mod subgroup;
 
+pub use fuse::fuse_adam;
+pub use place::place;
 pub use shard::{TooLarge, shard};
 pub use subgroup::subgroup;
 

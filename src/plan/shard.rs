@@ -72,7 +72,8 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
         // Buffers are padded to 16 bytes, so a shard must leave room for that.
         let per_shard = (limit.saturating_sub(15) / widest) as usize / grain * grain;
         if per_shard == 0 {
-            return Err(too_large(big, format!("{grain} of its rows are over the limit alone")));
+            let verb = if grain == 1 { "is" } else { "are" };
+            return Err(too_large(big, format!("{grain} of its rows {verb} over the limit alone")));
         }
         let count = tensors[big.0 as usize].shape[0];
         let shards: Vec<usize> =

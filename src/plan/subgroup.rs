@@ -167,6 +167,9 @@ fn dense(pass: &Pass) -> Option<Pass> {
         _ => {
             let held = (QUADS / columns.span).min(depth / 4).min(columns.row_lanes);
             constants.push(("QUADS_HELD", held.into()));
+            let update = ["STORE_DW", "UPDATE_W", "BETA1", "BETA2", "ONE_MINUS_BETA1"];
+            let update = [&update[..], &["ONE_MINUS_BETA2", "EPSILON"]].concat();
+            constants.extend(pass.constants.iter().filter(|(name, _)| update.contains(name)));
             threads[0] = columns.threads();
             rows = Rows { per_thread: 4 * held * columns.lane_rows(), ..rows };
         }

@@ -53,7 +53,7 @@ fn sizes_that_pass_the_check_can_be_recorded() {
                 if Recordings::check(&config, [28, 28]).is_ok() {
                     let mut recordings = Recordings::training(&config, 60_000, [28, 28]);
                     // Too large or not: it only must not panic.
-                    let _ = recordings.shard(128 << 20);
+                    let _ = recordings.plan(128 << 20, [0; 2]);
                     recorded += 1;
                 }
             }

@@ -5,6 +5,7 @@ mod check;
 
 mod adam;
 mod add;
+mod avg_pool;
 mod batch;
 mod concat;
 mod conv2d;
@@ -12,6 +13,7 @@ mod dense;
 mod determinism;
 mod dropout;
 mod fill;
+mod lrn;
 mod max_pool;
 mod relu;
 mod sharding;

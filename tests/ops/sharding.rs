@@ -165,6 +165,10 @@ fn a_grain_over_the_limit_is_too_large() {
     assert_eq!(error.tensor, "w");
     assert_eq!(error.bytes, 65_536);
     assert_eq!(error.reason, "2048 of its rows are over the limit alone");
+
+    tape.input("wide", &[2, 8192]).relu();
+    let error = shard(&mut [tape.finish()], 20_000).expect_err("one row is too large");
+    assert_eq!(error.reason, "1 of its rows is over the limit alone");
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn tutorial_network_compiles_under_default_limits() {
     assert_eq!(gpu.buffer_limit(), BINDING);
     let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 70_000, [28, 28]);
     assert_eq!(recordings.parameter_count(), 140_573_758);
-    recordings.shard(gpu.buffer_limit()).expect("the network can be cut");
+    recordings.plan(gpu.buffer_limit(), [0; 2]).expect("the network can be cut");
     let training = recordings.training_passes().expect("training was recorded");
     let mut engine = Engine::new(gpu);
     for recording in [training, recordings.inference_passes()] {
@@ -39,7 +39,7 @@ fn tutorial_network_compiles_under_default_limits() {
 fn without_memory(recording: &Recording) -> Recording {
     let mut small = recording.clone();
     for info in &mut small.tensors {
-        (info.shape, info.shards) = (vec![1], vec![1]);
+        (info.shape, info.shards, info.storage) = (vec![1], vec![1], None);
     }
     for bound in small.passes.iter_mut().flat_map(|pass| &mut pass.tensors) {
         bound.shard = 0;

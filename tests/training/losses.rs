@@ -7,7 +7,7 @@ use inception::train::Recordings;
 
 use crate::close::{Worst, by_each, by_norm};
 use crate::common::{self, Place, Random, digits, parse, succeed_all};
-use crate::golden::{Golden, further, micro};
+use crate::golden_files::{Golden, further, micro};
 use crate::reference::Reference;
 use crate::tensors::{self, Tensors};
 

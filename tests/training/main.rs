@@ -6,7 +6,9 @@ mod common;
 
 mod close;
 mod golden;
+mod golden_files;
 mod initial;
+mod layers;
 mod limits;
 mod losses;
 mod reference;

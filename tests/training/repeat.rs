@@ -78,7 +78,7 @@ fn killed_and_resumed_is_uninterrupted() {
         return;
     }
     let place = Place::new(30, 4);
-    let steps = "--steps 60 --eval-every 2";
+    let steps = "--steps 90 --eval-every 3";
     let mut child = program(&[]).args(train(&place, "killed", steps)).spawn().expect("it starts");
     let started = Instant::now();
     let metrics = place.path("killed/metrics.csv");

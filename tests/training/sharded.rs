@@ -11,9 +11,18 @@ const IMAGES: usize = 3;
 /// (401,408 bytes, of which 4,096 rows of 32 bytes fit).
 const LIMIT: u64 = 152_000;
 
+/// Which rewrites a recording goes through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Planned {
+    Not,
+    /// Fused, cut, placed.
+    Plainly,
+    WithSubgroups,
+}
+
 /// Losses of three steps, then all variables, moments and probabilities, as bits; and the number
 /// of W_fc1's shards.
-fn train(tuned: bool, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
+fn train(planned: Planned, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
     let gpu = common::gpu()?;
     let config = Config {
         maps: vec![4],
@@ -26,10 +35,11 @@ fn train(tuned: bool, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> 
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", IMAGES));
     let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
     let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
-    if tuned {
-        recordings.tune(gpu.subgroup());
+    if planned != Planned::Not {
+        let subgroup = if planned == Planned::WithSubgroups { gpu.subgroup() } else { [0; 2] };
+        let limit = limit.unwrap_or(gpu.buffer_limit());
+        recordings.plan(limit, subgroup).expect("the network can be cut");
     }
-    recordings.shard(limit.unwrap_or(gpu.buffer_limit())).expect("the network can be cut");
     let training = recordings.training_passes().expect("training was recorded");
     let mut weights = training.tensors.iter().filter(|info| info.name == "W_fc1");
     let shards = weights.next().expect("W_fc1").shards.len();
@@ -55,13 +65,36 @@ fn train(tuned: bool, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> 
 
 #[test]
 fn shards_compute_the_same_bits() {
-    for tuned in [false, true] {
-        let (Some(whole), Some(parts)) = (train(tuned, None), train(tuned, Some(LIMIT))) else {
+    for planned in [Planned::Plainly, Planned::WithSubgroups] {
+        let (Some(whole), Some(parts)) = (train(planned, None), train(planned, Some(LIMIT))) else {
             return;
         };
         assert_eq!(whole.0.len(), 3);
         assert_eq!(whole.0, parts.0, "losses differ");
         assert!(whole.1 == parts.1, "weights, moments or probabilities differ");
         assert!(whole.2 == 1 && parts.2 > 2, "the limit was to cut W_fc1");
+    }
+}
+
+/// Joined passes, shared memory and subgroup variants change nothing but the rounding.
+#[test]
+fn plans_compute_the_same_numbers() {
+    let Some((losses, bytes, _)) = train(Planned::Not, None) else { return };
+    let floats = |bytes: &[u8]| -> Vec<f32> { bytemuck::pod_collect_to_vec(bytes) };
+    let plain = floats(&bytes);
+    for planned in [Planned::Plainly, Planned::WithSubgroups] {
+        let (planned_losses, bytes, _) = train(planned, None).expect("the adapter is there");
+        for (a, b) in losses.iter().zip(&planned_losses) {
+            let (a, b) = (f32::from_bits(*a), f32::from_bits(*b));
+            assert!((a - b).abs() <= 1e-5 * a.abs(), "{planned:?}: loss {b}, plainly {a}");
+        }
+        let other = floats(&bytes);
+        assert_eq!(plain.len(), other.len());
+        let norm =
+            |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+        let difference =
+            norm(&mut plain.iter().zip(&other).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+        let truth = norm(&mut plain.iter().map(|v| f64::from(*v)));
+        assert!(difference <= 1e-5 * truth, "{planned:?}: off by {difference} of {truth}");
     }
 }
