@@ -217,9 +217,10 @@ fn learning(rows: &[Row], theme: &Theme) -> Result<String, Box<dyn Error>> {
     if let Some(test) = rows.last().and_then(|row| row.test_accuracy) {
         writeln!(
             picture,
-            "<text x=\"{}\" y=\"24\" fill=\"{green}\" text-anchor=\"end\">at the end {:.2} % of the \
+            "<text x=\"{}\" y=\"{}\" fill=\"{green}\" text-anchor=\"end\">at the end {:.2} % of the \
              test digits</text>",
-            panel.left + Panel::WIDTH,
+            panel.left + Panel::WIDTH - 6.0,
+            Panel::TOP + Panel::HEIGHT - 12.0,
             test * 100.0
         )?;
     }

@@ -73,7 +73,7 @@
 //!
 //! let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
 //! let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
-//! recordings.fit(&gpu)?; // kernels that suit the adapter, no tensor larger than it binds
+//! recordings.fit(&gpu)?; // the passes planned for this adapter
 //! let (images, labels) = (&digits.images, &digits.labels);
 //! let mut trainer = Trainer::new(gpu, recordings, images, labels, Some(batches))?;
 //! trainer.initialize();
@@ -104,7 +104,7 @@
 //! | [`tape`] | records passes, and for each output the rule that differentiates it |
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
 //! | [`model`] | the Inception module, the network, initial values |
-//! | [`plan`] | rewrites of recordings, such as splitting tensors that are too large to bind |
+//! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
 //! | [`gpu`] | choosing an adapter, its limits, the device |
 //! | [`engine`] | device memory, pipelines, replay, results back |
 //! | [`timing`] | how long each pass takes |

@@ -22,7 +22,8 @@ fn root() -> &'static Path {
 }
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    let text = std::fs::read_to_string(root().join(path));
+    text.unwrap_or_else(|e| panic!("{path}: {e}")).replace("\r\n", "\n")
 }
 
 /// Paths of the files below `folder` with that extension, with `/` on every system, sorted.
