@@ -111,7 +111,7 @@ fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
 fn convolve(pass: &Pass) -> Option<Pass> {
     let (columns, mut constants) = convolution(pass)?;
     let out_w = size(pass, "OUT_W");
-    let tile = even_tile(out_w, PIXELS);
+    let tile = even_tile(out_w, PIXELS * 2 / columns.span);
     constants.push(("TILE", tile.into()));
     let segments = size(pass, "PIXELS") / out_w * out_w.div_ceil(tile);
     let threads = [columns.threads(), segments.div_ceil(columns.lane_rows()) as u32, 1];
