@@ -39,16 +39,14 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
     trainer.initialize();
     let mut times: Vec<Vec<f64>> = Vec::new();
-    // The first step compiles the kernels and is left out.
-    for sample in 0..=command.samples.max(1) {
+    // In the first step some drivers compile the kernels, so it stands apart.
+    for _ in 0..=command.samples.max(1) {
         let Some(step) = trainer.timed_step()? else {
             return Err(Failure::new("this adapter has no timestamps, so passes cannot be timed"));
         };
         times.resize(step.len(), Vec::new());
-        if sample > 0 {
-            for (pass, seconds) in times.iter_mut().zip(step) {
-                pass.push(seconds);
-            }
+        for (pass, seconds) in times.iter_mut().zip(step) {
+            pass.push(seconds);
         }
     }
     let passes = trainer.recordings().training_passes().map(|r| r.passes.as_slice());
@@ -78,13 +76,15 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
 #[derive(Serialize)]
 struct Row {
     pass: String,
+    first: f64,
     median: f64,
     min: f64,
 }
 
 impl Row {
     fn new(pass: String, mut times: Vec<f64>) -> Row {
+        let first = times.remove(0);
         times.sort_by(f64::total_cmp);
-        Row { pass, median: times[times.len() / 2], min: times[0] }
+        Row { pass, first, median: times[times.len() / 2], min: times[0] }
     }
 }

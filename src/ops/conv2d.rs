@@ -200,14 +200,16 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     let shape = [&[splits][..], &w.shape()].concat();
     let partial = x.tape().temporary(if splits == 1 { &shape[1..] } else { &shape });
     let rows = w.len() / geometry.columns;
+    let tile = TILE.min(rows); // 1 for a 1x1 convolution of grey images
     let mut constants = geometry.constants().to_vec();
-    constants.push(("SPLIT", split.into()));
+    constants.retain(|(name, _)| *name != "TILE");
+    constants.extend([("SPLIT", split.into()), ("TILE", tile.into())]);
     x.tape().dispatch(
         &KERNEL,
         "backward_w",
         &constants,
         &[("x", x), ("dy", dy), ("dw", partial)],
-        [geometry.column_threads(), rows.div_ceil(TILE), splits],
+        [geometry.column_threads(), rows.div_ceil(tile), splits],
     );
     w.accumulate(if splits == 1 { partial } else { partial.sum_rows(1) });
 }

@@ -111,7 +111,7 @@ fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
 fn convolve(pass: &Pass) -> Option<Pass> {
     let (columns, mut constants) = convolution(pass)?;
     let out_w = size(pass, "OUT_W");
-    let tile = even_tile(out_w, PIXELS * 2 / columns.span);
+    let tile = even_tile(out_w, PIXELS);
     constants.push(("TILE", tile.into()));
     let segments = size(pass, "PIXELS") / out_w * out_w.div_ceil(tile);
     let threads = [columns.threads(), segments.div_ceil(columns.lane_rows()) as u32, 1];
@@ -164,7 +164,9 @@ fn dense(pass: &Pass) -> Option<Pass> {
             rows = Rows { per_thread: 4, ..rows };
         }
         _ => {
-            let held = (QUADS / columns.span).min(depth / 4).min(columns.row_lanes);
+            // An update is some forty instructions for each group, which the driver compiles all.
+            let budget = if size(pass, "UPDATE_W") == 1 { QUADS / 2 } else { QUADS };
+            let held = (budget / columns.span).min(depth / 4).min(columns.row_lanes);
             constants.push(("QUADS_HELD", held.into()));
             let update = ["STORE_DW", "UPDATE_W", "BETA1", "BETA2", "ONE_MINUS_BETA1"];
             let update = [&update[..], &["ONE_MINUS_BETA2", "EPSILON"]].concat();
