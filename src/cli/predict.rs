@@ -73,7 +73,7 @@ fn print<'a>(
     csv.write_record(header.into_iter().chain((0..10).map(|class| format!("p{class}"))))?;
     for ((source, row), p) in rows {
         let front = [source, row.to_string(), likeliest(p).to_string()];
-        csv.write_record(front.into_iter().chain(p.iter().map(f32::to_string)))?;
+        csv.write_record(front.into_iter().chain(p.iter().map(|p| format!("{p:.6}"))))?;
     }
     csv.flush()
 }

@@ -82,14 +82,31 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         thousands(samples.validation as u64),
         thousands(samples.test().len() as u64),
     );
+    // All that can be wrong with the input has been found; a folder that cannot be written is
+    // better found now than after the first evaluation.
+    let metrics = open_metrics(&command, done)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
     set_weights(&mut trainer, initial, resumed)?;
     eprintln!("prepared in {:.1} s", preparing.elapsed().as_secs_f64());
-    let mut run = Run::new(command, config, samples, trainer)?;
+    let mut run = Run::new(command, config, samples, trainer, metrics);
     run.train()?;
     run.report()
+}
+
+/// The metrics file in `--out`, if there is one, and the seconds of the run before it was resumed.
+fn open_metrics(command: &TrainCommand, done: u64) -> Result<(Option<MetricsFile>, f64), Failure> {
+    let Some(out) = &command.out else { return Ok((None, 0.0)) };
+    std::fs::create_dir_all(out)
+        .map_err(|why| Failure::new(format!("cannot make the folder {}: {why}", out.display())))?;
+    let path = out.join("metrics.csv");
+    if !command.resume {
+        return Ok((Some(MetricsFile::create(&path)?), 0.0));
+    }
+    let file = MetricsFile::resume(&path, done)?;
+    let seconds = metrics::read(&path)?.last().map_or(0.0, |row| row.seconds);
+    Ok((Some(file), seconds))
 }
 
 fn refuse_to_replace(out: &Path) -> Result<(), Failure> {
@@ -159,27 +176,13 @@ impl Run {
         config: Config,
         samples: Samples,
         trainer: Trainer,
-    ) -> Result<Run, Failure> {
+        (metrics, seconds_before): (Option<MetricsFile>, f64),
+    ) -> Run {
         let first_step = trainer.step();
-        let mut seconds_before = 0.0;
-        let mut metrics = None;
-        if let Some(out) = &command.out {
-            std::fs::create_dir_all(out).map_err(|why| {
-                Failure::new(format!("cannot make the folder {}: {why}", out.display()))
-            })?;
-            let path = out.join("metrics.csv");
-            metrics = Some(if command.resume {
-                let file = MetricsFile::resume(&path, first_step)?;
-                seconds_before = metrics::read(&path)?.last().map_or(0.0, |row| row.seconds);
-                file
-            } else {
-                MetricsFile::create(&path)?
-            });
-        }
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
         let bar = progress_bar(config.steps, template).with_position(first_step);
         bar.reset_eta();
-        Ok(Run {
+        Run {
             config,
             out: command.out,
             json: command.json,
@@ -193,7 +196,7 @@ impl Run {
             saved_step: command.resume.then_some(first_step),
             loss: f32::NAN,
             validation: None,
-        })
+        }
     }
 
     fn seconds(&self) -> f64 {

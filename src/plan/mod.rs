@@ -56,6 +56,6 @@ fn rebind(pass: &mut Pass, name: &str, tensor: TensorId) {
 /// The places of the passes that bind the tensor.
 fn uses(passes: &[Pass], tensor: TensorId) -> Vec<usize> {
     let binds = |pass: &&Pass| pass.tensors.iter().any(|bound| bound.tensor == tensor);
-    let found = passes.iter().enumerate().filter(|(_, pass)| binds(&pass));
+    let found = passes.iter().enumerate().filter(|(_, pass)| binds(pass));
     found.map(|(index, _)| index).collect()
 }

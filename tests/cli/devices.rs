@@ -22,7 +22,9 @@ fn lists_adapters() {
         assert!(device["name"].is_string() && device["backend"].is_string(), "{device}");
         assert!(device["max_binding"].as_u64() >= Some(128 << 20), "{device}");
         assert!(device["tutorial_misfit"].is_null(), "{device}");
-        assert!(device["tutorial_memory"].as_u64() > Some(2 << 30), "{device}");
+        // W_fc1 and its two moments take 1.69 GB; what comes to it shares memory.
+        let memory = device["tutorial_memory"].as_u64().expect("bytes");
+        assert!((1_690_000_000..2_200_000_000).contains(&memory), "{device}");
     }
 }
 
