@@ -1,0 +1,193 @@
+//! Rewrites of recordings, without a GPU: what they change, what they leave, and that shared memory
+//! is never needed twice at once. That the numbers stay is tested on a device: `tests/training` and,
+//! for every case of every op, `tests/ops/check.rs`.
+
+use std::collections::HashMap;
+
+use inception::config::{Config, Module, Preset};
+use inception::model;
+use inception::ops::{Adam, Padding, adam};
+use inception::plan;
+use inception::recording::{Recording, Role, TensorId};
+use inception::tape::Tape;
+
+/// Threads of a subgroup that variants exist for.
+const LANES: u32 = 8;
+
+/// Kernel and entry of each pass.
+fn kernels(recording: &Recording) -> Vec<String> {
+    let name = |pass: &inception::recording::Pass| format!("{}.{}", pass.kernel.name, pass.entry);
+    recording.passes.iter().map(name).collect()
+}
+
+fn count(recording: &Recording, kernel: &str) -> usize {
+    kernels(recording).iter().filter(|name| name.starts_with(kernel)).count()
+}
+
+/// A training step of a network on 4 images of 12 x 12, and its loss.
+fn step(config: &Config) -> (Recording, TensorId) {
+    let tape = Tape::new();
+    let x = tape.input("x", &[4, 12, 12, 1]);
+    let label = tape.input("label", &[4]);
+    let rate = tape.input("rate", &[1]);
+    let loss = model::logits(x, config, None).softmax_cross_entropy(label);
+    loss.backward(loss.ones());
+    adam(&tape.parameters(), rate, Adam::default());
+    (tape.finish(), loss.id())
+}
+
+fn small(module: Module) -> Config {
+    Config { maps: vec![4, 8], reduce1x1: 4, num_fc1: 16, module, ..Config::preset(Preset::Quick) }
+}
+
+/// One convolution forward and backward.
+fn convolution(channels: usize, columns: usize, stride: usize) -> Recording {
+    let tape = Tape::new();
+    let x = tape.tracked_input("x", &[2, 6, 6, channels]);
+    let w = tape.parameter("w", &[3, 3, channels, columns]);
+    let b = tape.parameter("b", &[columns]);
+    let y = x.conv2d(w, b, stride, Padding::Same);
+    y.backward(tape.input("dy", &y.shape()));
+    tape.finish()
+}
+
+#[test]
+fn subgroup_variants_take_the_shapes_that_are_theirs() {
+    let variants = |channels, columns, stride, lanes| {
+        let mut recording = convolution(channels, columns, stride);
+        plan::subgroup(&mut recording, lanes);
+        count(&recording, "conv2d_subgroup.")
+    };
+    assert_eq!(variants(8, 4, 1, LANES), 3, "forward, backward_x, backward_w");
+    assert_eq!(variants(8, 4, 2, LANES), 0, "a stride");
+    assert_eq!(variants(6, 4, 1, LANES), 0, "channels that are no multiple of 4");
+    assert_eq!(variants(8, 6, 1, LANES), 0, "columns that are no multiple of 4");
+    assert_eq!(variants(8, 4, 1, 32), 0, "another subgroup");
+    assert_eq!(variants(8, 4, 1, 0), 0, "no subgroup");
+    let (mut network, _) = step(&small(Module::Reduced));
+    plan::subgroup(&mut network, LANES);
+    assert_eq!(
+        count(&network, "dense_subgroup."),
+        3,
+        "fc1; the ten columns of fc2 are no multiple"
+    );
+}
+
+#[test]
+fn a_concatenation_is_written_and_read_in_place() {
+    let (mut network, _) = step(&small(Module::Reduced));
+    assert_eq!(count(&network, "concat."), 4 + 4 + 4 + 4);
+    let relus = count(&network, "relu.forward");
+    assert_eq!(relus, 2 + 1 + 2 + 1 + 1, "reductions, modules, fc1");
+    plan::write_slices(&mut network);
+    assert_eq!(count(&network, "concat.forward"), 0);
+    plan::fuse_relu(&mut network);
+    assert_eq!(count(&network, "relu.forward"), 1, "fc1's alone: a dense layer made its input");
+    plan::read_slices(&mut network);
+    assert_eq!(count(&network, "concat."), 0);
+}
+
+#[test]
+fn what_a_convolution_did_not_make_is_still_copied() {
+    let tape = Tape::new();
+    let x = tape.tracked_input("x", &[2, 6, 6, 4]);
+    let y = model::inception(x, 1, Module::Naive, 4, 4);
+    y.backward(tape.input("dy", &y.shape()));
+    let mut module = tape.finish();
+    plan::write_slices(&mut module);
+    plan::fuse_relu(&mut module);
+    plan::read_slices(&mut module);
+    // The max-pool's output and the gradient that it takes; and so the ReLU stands behind the copy.
+    assert_eq!(count(&module, "concat.forward"), 1);
+    assert_eq!(count(&module, "relu.forward"), 1);
+    assert_eq!(count(&module, "concat.backward"), 1);
+}
+
+#[test]
+fn adam_updates_where_a_dense_gradient_is_made() {
+    let (mut network, _) = step(&small(Module::Reduced));
+    let (updates, passes) = (count(&network, "adam."), network.passes.len());
+    let states = |recording: &Recording| -> Vec<TensorId> {
+        let used = recording.used().into_iter();
+        used.filter(|&id| recording.tensor(id).role == Role::State).collect()
+    };
+    let before = states(&network);
+    plan::fuse_adam(&mut network);
+    assert_eq!(count(&network, "adam."), updates - 2, "W_fc1 and W_fc2");
+    assert_eq!(network.passes.len(), passes - 2);
+    assert_eq!(states(&network), before, "every moment is still updated");
+    // The update stands behind the last pass that reads the old weights.
+    let names = kernels(&network);
+    let read = names.iter().rposition(|name| name == "dense.backward_x").expect("a gradient");
+    let update = names.iter().position(|name| name == "dense.backward_w").expect("an update");
+    assert!(read < update, "{names:?}");
+}
+
+#[test]
+fn a_gradient_that_others_take_is_stored() {
+    let tape = Tape::new();
+    let x = tape.input("x", &[2, 4]);
+    let w = tape.parameter("w", &[4, 4]);
+    let b = tape.parameter("b", &[4]);
+    // Used twice, so that what reaches w is a sum.
+    let y = x.dense(w, b).dense(w, b);
+    y.backward(tape.input("dy", &[2, 4]));
+    adam(&tape.parameters(), tape.input("rate", &[1]), Adam::default());
+    let mut recording = tape.finish();
+    let before = recording.clone();
+    plan::fuse_adam(&mut recording);
+    assert_eq!(recording, before);
+}
+
+#[test]
+fn shared_memory_is_never_needed_twice_at_once() {
+    for module in [Module::Reduced, Module::Naive] {
+        let (network, loss) = step(&small(module));
+        let mut placed = vec![network];
+        plan::place(&mut placed, &[loss]);
+        let placed = &placed[0];
+        assert!(placed.tensor(loss).storage.is_none(), "the host reads the loss later");
+        let mut owners: HashMap<usize, TensorId> = HashMap::new();
+        for (index, pass) in placed.passes.iter().enumerate() {
+            for bound in &pass.tensors {
+                let info = placed.tensor(bound.tensor);
+                assert_eq!(
+                    info.storage.is_some(),
+                    info.role == Role::Temporary && bound.tensor != loss
+                );
+                let Some(storage) = info.storage.as_ref().map(|shards| shards[bound.shard]) else {
+                    continue;
+                };
+                assert!(storage.bytes >= info.shard_bytes(bound.shard), "{} is cut off", info.name);
+                let owner = owners.insert(storage.number, bound.tensor);
+                // A tensor that comes into a buffer must be new, and its predecessor done with.
+                if owner.is_some_and(|owner| owner != bound.tensor) {
+                    let uses = |range: &[inception::recording::Pass], id: TensorId| {
+                        range.iter().any(|p| p.tensors.iter().any(|b| b.tensor == id))
+                    };
+                    assert!(
+                        !uses(&placed.passes[..index], bound.tensor),
+                        "{} comes back",
+                        info.name
+                    );
+                    assert!(
+                        !uses(&placed.passes[index..], owner.expect("an owner")),
+                        "still needed"
+                    );
+                }
+            }
+        }
+        let temporaries: Vec<_> = placed
+            .used()
+            .into_iter()
+            .map(|id| placed.tensor(id))
+            .filter(|info| info.storage.is_some())
+            .collect();
+        let alone: u64 = temporaries.iter().map(|info| info.bytes()).sum();
+        let storages = temporaries.iter().flat_map(|info| info.storage.iter().flatten());
+        let sizes: HashMap<usize, u64> = storages.map(|s| (s.number, s.bytes)).collect();
+        let shared: u64 = sizes.values().sum();
+        // Activations live until their gradient, so more than half must stay.
+        assert!(shared * 10 < alone * 7, "{shared} of {alone} bytes");
+    }
+}
