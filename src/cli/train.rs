@@ -214,6 +214,8 @@ impl Run {
     fn train(&mut self) -> Result<(), Failure> {
         // The first step compiles the kernels; the estimate is taken from the next ones.
         let mut warm = None;
+        self.bar.set_message("the first step compiles the kernels,");
+        self.bar.tick();
         for step in self.first_step + 1..=self.config.steps {
             for (step, loss) in self.trainer.train_step()? {
                 self.note(step, loss, None)?;
