@@ -208,16 +208,17 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         //: end
         //: end
     }
+    // Finished in a loop: unrolled, the update would be more code than an instruction cache holds.
+    var sums: array<vec4<f32>, 4u * QUADS_HELD * SPAN>;
     //: for q0 in QUADS_HELD
     //: for s0 in SPAN
-    {
-        let row = (first + q0) * 4u;
-        let n = column(group.x, s0, id.x);
-        store_dw(row, n, sx_q0_s0);
-        store_dw(row + 1u, n, sy_q0_s0);
-        store_dw(row + 2u, n, sz_q0_s0);
-        store_dw(row + 3u, n, sw_q0_s0);
+    sums[q0 * 4u * SPAN + s0] = sx_q0_s0;
+    sums[q0 * 4u * SPAN + SPAN + s0] = sy_q0_s0;
+    sums[q0 * 4u * SPAN + 2u * SPAN + s0] = sz_q0_s0;
+    sums[q0 * 4u * SPAN + 3u * SPAN + s0] = sw_q0_s0;
+    //: end
+    //: end
+    for (var i = 0u; i < 4u * QUADS_HELD * SPAN; i++) {
+        store_dw(first * 4u + i / SPAN, column(group.x, i % SPAN, id.x), sums[i]);
     }
-    //: end
-    //: end
 }

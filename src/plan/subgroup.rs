@@ -164,9 +164,7 @@ fn dense(pass: &Pass) -> Option<Pass> {
             rows = Rows { per_thread: 4, ..rows };
         }
         _ => {
-            // An update is some forty instructions for each group, which the driver compiles all.
-            let budget = if size(pass, "UPDATE_W") == 1 { QUADS / 2 } else { QUADS };
-            let held = (budget / columns.span).min(depth / 4).min(columns.row_lanes);
+            let held = (QUADS / columns.span).min(depth / 4).min(columns.row_lanes);
             constants.push(("QUADS_HELD", held.into()));
             let update = ["STORE_DW", "UPDATE_W", "BETA1", "BETA2", "ONE_MINUS_BETA1"];
             let update = [&update[..], &["ONE_MINUS_BETA2", "EPSILON"]].concat();
