@@ -140,6 +140,8 @@ pub mod plan;
 
 pub mod gpu;
 
+mod dispatch;
+
 pub mod engine;
 
 pub mod timing;
