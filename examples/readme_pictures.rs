@@ -9,6 +9,7 @@ use inception::checkpoint::{MODEL_FILE, WeightFile};
 use inception::data::{Dataset, SIDE, load_labelled};
 use inception::gpu::{Gpu, GpuOptions};
 use inception::metrics::{self, Row};
+use inception::plan::Target;
 use inception::train::{Recordings, Trainer, likeliest};
 
 struct Theme {
@@ -67,7 +68,7 @@ fn classify(model: &Path) -> Result<(Dataset, Vec<u8>), Box<dyn Error>> {
     let digits = load_labelled(&config.test)?;
     let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
     let mut recordings = Recordings::inference(config, digits.len(), [SIDE, SIDE]);
-    recordings.fit(&gpu)?;
+    recordings.fit(&Target::of(&gpu))?;
     let parameters = recordings.parameters();
     let mut trainer = Trainer::new(gpu, recordings, &digits.images, &[], None)?;
     for tensor in file.tensors_matching(&parameters)? {

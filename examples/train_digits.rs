@@ -7,6 +7,7 @@ use std::io::Write;
 use inception::config::{Config, Preset};
 use inception::data::{Batches, SIDE, load_labelled};
 use inception::gpu::{Gpu, GpuOptions};
+use inception::plan::Target;
 use inception::train::{Recordings, Trainer, likeliest};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Recorded once, then replayed: a step uploads its row numbers, its rate and its dropout key.
     let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
-    recordings.fit(&gpu)?;
+    recordings.fit(&Target::of(&gpu))?;
     println!("parameters: {}", recordings.parameter_count());
     let batches = Batches::new(config.order, config.seed, config.batch_size, train_rows)?;
     let mut trainer = Trainer::new(gpu, recordings, &digits.images, &digits.labels, Some(batches))?;

@@ -58,6 +58,7 @@
 //! use inception::config::{Config, Preset};
 //! use inception::data::{Batches, SIDE, load_labelled};
 //! use inception::gpu::{Gpu, GpuOptions};
+//! use inception::plan::Target;
 //! use inception::train::{Recordings, Trainer, likeliest};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,7 +74,7 @@
 //!
 //! let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
 //! let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
-//! recordings.fit(&gpu)?; // the passes planned for this adapter
+//! recordings.fit(&Target::of(&gpu))?; // the passes planned for this adapter
 //! let (images, labels) = (&digits.images, &digits.labels);
 //! let mut trainer = Trainer::new(gpu, recordings, images, labels, Some(batches))?;
 //! trainer.initialize();

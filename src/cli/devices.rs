@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{Failure, Global, bytes, print_results};
 use crate::config::{Config, Preset};
 use crate::gpu::{self, AdapterFacts, GpuError};
+use crate::plan::Target;
 use crate::train::Recordings;
 
 /// List the adapters, their limits, and whether the tutorial's network fits
@@ -48,8 +49,9 @@ pub(super) fn run(command: DevicesCommand, global: &Global) -> Result<(), Failur
 fn judge(index: usize, facts: AdapterFacts) -> Device {
     let config = Config::preset(Preset::Tutorial);
     let mut recordings = Recordings::training(&config, 70_000, [28, 28]);
-    let limit = facts.max_binding.min(facts.max_buffer) / 16 * 16;
-    let misfit = recordings.plan(limit, facts.subgroup).err().map(|error| error.to_string());
+    let buffer_limit = facts.max_binding.min(facts.max_buffer) / 16 * 16;
+    let target = Target { buffer_limit, subgroup: facts.subgroup, without: Vec::new() };
+    let misfit = recordings.fit(&target).err().map(|error| error.to_string());
     Device { index, facts, tutorial_misfit: misfit, tutorial_memory: recordings.memory() }
 }
 

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::ConfigError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions};
+use crate::plan::{Rewrite, Target};
 
 /// Train and run Inception networks on any GPU through WebGPU.
 #[derive(Parser)]
@@ -42,9 +43,20 @@ struct Global {
     #[arg(long, global = true, value_name = "WHICH", default_value = "adapter")]
     #[arg(help_heading = "Device", hide_default_value = true)]
     limits: LimitChoice,
+    /// Leave out these rewrites of the plan, to measure or to doubt them
+    #[arg(long, global = true, value_name = "REWRITE", value_delimiter = ',')]
+    #[arg(help_heading = "Device")]
+    no_fuse: Vec<Rewrite>,
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+}
+
+impl Global {
+    /// What to plan for on this adapter.
+    fn target(&self, gpu: &Gpu) -> Target {
+        Target { without: self.no_fuse.clone(), ..Target::of(gpu) }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]

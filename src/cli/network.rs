@@ -32,7 +32,7 @@ fn with_weights(
     let parameters = recordings.parameters();
     let tensors = file.tensors_matching(&parameters)?;
     let gpu = open_gpu(global)?;
-    recordings.fit(&gpu)?;
+    recordings.fit(&global.target(&gpu))?;
     let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
     for tensor in tensors {
         trainer.set(tensor.name, tensor.bytes);

@@ -34,7 +34,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let gpu = open_gpu(global)?;
-    recordings.fit(&gpu)?;
+    recordings.fit(&global.target(&gpu))?;
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
     trainer.initialize();

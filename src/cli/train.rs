@@ -73,7 +73,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         file.tensors_matching(&recordings.parameters())?;
     }
     let gpu = open_gpu(global)?;
-    recordings.fit(&gpu)?;
+    recordings.fit(&global.target(&gpu))?;
     eprintln!(
         "network: {} parameters, {} of device memory; {} training, {} validation, {} test digits",
         thousands(recordings.parameter_count() as u64),

@@ -1,4 +1,7 @@
 //! Rewrites of recordings: plain data to better plain data, without a GPU.
+//!
+//! [`plan`] applies them in order. Each but sharding can be left out by its name, a [`Rewrite`]: the
+//! numbers stay, but for rounding.
 
 mod fuse;
 mod place;
@@ -12,11 +15,82 @@ pub use shard::{TooLarge, shard};
 pub use slices::{fuse_relu, read_slices, write_slices};
 pub use subgroup::subgroup;
 
+use crate::gpu::Gpu;
 use crate::kernel::{Constant, Kernel, Value};
-use crate::recording::{Pass, TensorId};
+use crate::recording::{Pass, Recording, TensorId};
 
 /// The WGSL files that rewrites put in the place of the ops' own.
 pub static KERNELS: [&Kernel; 2] = [&subgroup::CONV2D, &subgroup::DENSE];
+
+/// A rewrite that can be left out, to measure or to doubt it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rewrite {
+    /// Adam's update where a dense layer's weight gradient is made
+    Adam,
+    /// ReLU where a convolution makes its input
+    Relu,
+    /// Concatenations written, and their gradients read, in place
+    Slices,
+    /// Kernels that hand values round a subgroup
+    Subgroup,
+    /// Temporaries that share buffers
+    Memory,
+}
+
+/// What a plan is made for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Bytes of the largest buffer that a pass can bind.
+    pub buffer_limit: u64,
+    /// Smallest and largest subgroup; zeros where there is none.
+    pub subgroup: [u32; 2],
+    /// Rewrites to leave out.
+    pub without: Vec<Rewrite>,
+}
+
+impl Target {
+    /// This adapter, with every rewrite.
+    pub fn of(gpu: &Gpu) -> Target {
+        let (buffer_limit, subgroup) = (gpu.buffer_limit(), gpu.subgroup());
+        Target { buffer_limit, subgroup, without: Vec::new() }
+    }
+}
+
+/// Suits recordings of one tape to a target: joins passes, takes the variants that suit it, splits
+/// what is larger than its limit and lets temporaries share memory, but for those of `keep`, which
+/// are read after a run. The largest recording should come first, since the others take its buffers.
+///
+/// # Errors
+/// [`TooLarge`] when a tensor is over the limit and cannot be split.
+pub fn plan(
+    recordings: &mut [Recording],
+    target: &Target,
+    keep: &[TensorId],
+) -> Result<(), TooLarge> {
+    let wanted = |rewrite| !target.without.contains(&rewrite);
+    for recording in recordings.iter_mut() {
+        if wanted(Rewrite::Adam) {
+            fuse_adam(recording);
+        }
+        if wanted(Rewrite::Slices) {
+            write_slices(recording);
+        }
+        if wanted(Rewrite::Relu) {
+            fuse_relu(recording);
+        }
+        if wanted(Rewrite::Slices) {
+            read_slices(recording);
+        }
+        if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
+            subgroup(recording, target.subgroup[0]);
+        }
+    }
+    shard(recordings, target.buffer_limit)?;
+    if wanted(Rewrite::Memory) {
+        place(recordings, keep);
+    }
+    Ok(())
+}
 
 /// The constant of passes that take columns by four.
 const BY_FOUR: Constant = ("Columns", Value::Type("vec4<f32>"));

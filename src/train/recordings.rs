@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Config, Scale};
-use crate::gpu::Gpu;
 use crate::model::{self, Uncountable};
 use crate::ops::{self, Adam};
-use crate::plan::{self, TooLarge};
+use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, TensorId, TensorInfo};
 use crate::tape::{Tape, Tensor};
 
@@ -105,41 +104,20 @@ impl Recordings {
         }
     }
 
-    /// Suits the passes to this adapter: [`Recordings::plan`] with its limit and its subgroups.
+    /// Suits the passes to an adapter: see [`plan::plan`].
     ///
     /// # Errors
-    /// [`TooLarge`] when a tensor is over the adapter's limit and cannot be split.
-    pub fn fit(&mut self, gpu: &Gpu) -> Result<(), TooLarge> {
-        self.plan(gpu.buffer_limit(), gpu.subgroup())
-    }
-
-    /// Joins passes, takes the variants that suit subgroups of that smallest and largest size,
-    /// splits what is larger than `buffer_limit` bytes and lets tensors share memory.
-    ///
-    /// # Errors
-    /// [`TooLarge`] when a tensor is over the limit and cannot be split.
-    pub fn plan(&mut self, buffer_limit: u64, subgroup: [u32; 2]) -> Result<(), TooLarge> {
+    /// [`TooLarge`] when a tensor is over the target's limit and cannot be split.
+    pub fn fit(&mut self, target: &Target) -> Result<(), TooLarge> {
         // Training first: it is the larger, so its buffers hold what inference needs.
         let mut all: Vec<Recording> = Vec::new();
         let mut keep = vec![self.probabilities];
         if let Some(training) = &mut self.training {
-            plan::fuse_adam(&mut training.recording);
             all.push(std::mem::take(&mut training.recording));
             keep.push(training.loss);
         }
         all.push(std::mem::take(&mut self.inference));
-        for recording in &mut all {
-            plan::write_slices(recording);
-            plan::fuse_relu(recording);
-            plan::read_slices(recording);
-        }
-        if subgroup[0] == subgroup[1] {
-            all.iter_mut().for_each(|recording| plan::subgroup(recording, subgroup[0]));
-        }
-        let result = plan::shard(&mut all, buffer_limit);
-        if result.is_ok() {
-            plan::place(&mut all, &keep);
-        }
+        let result = plan::plan(&mut all, target, &keep);
         self.inference = all.pop().unwrap_or_default();
         if let Some(training) = &mut self.training {
             training.recording = all.remove(0);

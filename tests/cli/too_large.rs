@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use inception::config::{Config, Module, Preset};
+use inception::plan::Target;
 use inception::train::Recordings;
 
 use crate::common::{Place, has_adapter, run_all};
@@ -42,6 +43,7 @@ fn for_any_adapter() {
 #[test]
 fn sizes_that_pass_the_check_can_be_recorded() {
     let sizes = [1, 7, 100, 3000, 65_535, 1 << 20];
+    let target = Target { buffer_limit: 128 << 20, subgroup: [0; 2], without: Vec::new() };
     let mut recorded = 0;
     let config = Config::preset(Preset::Tutorial);
     for module in [Module::Reduced, Module::Naive] {
@@ -53,7 +55,7 @@ fn sizes_that_pass_the_check_can_be_recorded() {
                 if Recordings::check(&config, [28, 28]).is_ok() {
                     let mut recordings = Recordings::training(&config, 60_000, [28, 28]);
                     // Too large or not: it only must not panic.
-                    let _ = recordings.plan(128 << 20, [0; 2]);
+                    let _ = recordings.fit(&target);
                     recorded += 1;
                 }
             }

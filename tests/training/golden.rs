@@ -9,6 +9,7 @@ use inception::engine::Engine;
 use inception::gpu::Gpu;
 use inception::model::{inception, logits};
 use inception::ops::Padding;
+use inception::plan::Target;
 use inception::recording::{Recording, Role, TensorId};
 use inception::tape::{Tape, Tensor};
 use inception::train::{Recordings, Trainer};
@@ -225,7 +226,7 @@ fn fifty_steps(golden: &Golden, gpu: Gpu) {
     let [height, width] = golden.size;
     let images = Images { path: "golden".into(), height, width, pixels };
     let mut recordings = Recordings::training(config, labels.len(), golden.size);
-    recordings.fit(&gpu).expect("the network fits");
+    recordings.fit(&Target::of(&gpu)).expect("the network fits");
     let batches = Batches::new(config.order, config.seed, config.batch_size, labels.len());
     let batches = Some(batches.expect("enough rows"));
     let trainer = Trainer::new(gpu, recordings, &images, &labels, batches);

@@ -3,6 +3,7 @@
 use inception::config::{Config, Preset};
 use inception::engine::Engine;
 use inception::gpu::Gpu;
+use inception::plan::Target;
 use inception::recording::Recording;
 use inception::train::Recordings;
 
@@ -17,7 +18,7 @@ fn tutorial_network_compiles_under_default_limits() {
     assert_eq!(gpu.buffer_limit(), BINDING);
     let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 70_000, [28, 28]);
     assert_eq!(recordings.parameter_count(), 140_573_758);
-    recordings.plan(gpu.buffer_limit(), [0; 2]).expect("the network can be cut");
+    recordings.fit(&Target::of(&gpu)).expect("the network can be cut");
     let training = recordings.training_passes().expect("training was recorded");
     let mut engine = Engine::new(gpu);
     for recording in [training, recordings.inference_passes()] {

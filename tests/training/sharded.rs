@@ -1,7 +1,9 @@
 //! A network cut into shards computes the same bits as the whole one.
 
+use clap::ValueEnum;
 use inception::config::{Config, Preset};
 use inception::data::{Batches, Images};
+use inception::plan::{Rewrite, Target};
 use inception::train::{Recordings, Trainer};
 
 use crate::common::{self, digits, parse};
@@ -11,18 +13,9 @@ const IMAGES: usize = 3;
 /// (401,408 bytes, of which 4,096 rows of 32 bytes fit).
 const LIMIT: u64 = 152_000;
 
-/// Which rewrites a recording goes through.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Planned {
-    Not,
-    /// Fused, cut, placed.
-    Plainly,
-    WithSubgroups,
-}
-
 /// Losses of three steps, then all variables, moments and probabilities, as bits; and the number
-/// of W_fc1's shards.
-fn train(planned: Planned, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
+/// of W_fc1's shards. Not planned at all where `without` is `None`.
+fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
     let gpu = common::gpu()?;
     let config = Config {
         maps: vec![4],
@@ -35,10 +28,10 @@ fn train(planned: Planned, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usi
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", IMAGES));
     let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
     let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
-    if planned != Planned::Not {
-        let subgroup = if planned == Planned::WithSubgroups { gpu.subgroup() } else { [0; 2] };
-        let limit = limit.unwrap_or(gpu.buffer_limit());
-        recordings.plan(limit, subgroup).expect("the network can be cut");
+    if let Some(without) = without {
+        let mut target = Target { without: without.to_vec(), ..Target::of(&gpu) };
+        target.buffer_limit = limit.unwrap_or(target.buffer_limit);
+        recordings.fit(&target).expect("the network can be cut");
     }
     let training = recordings.training_passes().expect("training was recorded");
     let mut weights = training.tensors.iter().filter(|info| info.name == "W_fc1");
@@ -65,8 +58,9 @@ fn train(planned: Planned, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usi
 
 #[test]
 fn shards_compute_the_same_bits() {
-    for planned in [Planned::Plainly, Planned::WithSubgroups] {
-        let (Some(whole), Some(parts)) = (train(planned, None), train(planned, Some(LIMIT))) else {
+    for without in [&[][..], &[Rewrite::Subgroup], &[Rewrite::Adam]] {
+        let without = Some(without);
+        let (Some(whole), Some(parts)) = (train(without, None), train(without, Some(LIMIT))) else {
             return;
         };
         assert_eq!(whole.0.len(), 3);
@@ -76,17 +70,18 @@ fn shards_compute_the_same_bits() {
     }
 }
 
-/// Joined passes, shared memory and subgroup variants change nothing but the rounding.
+/// A plan, and a plan without any one rewrite, change nothing but the rounding.
 #[test]
 fn plans_compute_the_same_numbers() {
-    let Some((losses, bytes, _)) = train(Planned::Not, None) else { return };
+    let Some((losses, bytes, _)) = train(None, None) else { return };
     let floats = |bytes: &[u8]| -> Vec<f32> { bytemuck::pod_collect_to_vec(bytes) };
     let plain = floats(&bytes);
-    for planned in [Planned::Plainly, Planned::WithSubgroups] {
-        let (planned_losses, bytes, _) = train(planned, None).expect("the adapter is there");
+    let one_less = Rewrite::value_variants().iter().map(|&rewrite| vec![rewrite]);
+    for without in [Vec::new()].into_iter().chain(one_less) {
+        let (planned_losses, bytes, _) = train(Some(&without), None).expect("the adapter is there");
         for (a, b) in losses.iter().zip(&planned_losses) {
             let (a, b) = (f32::from_bits(*a), f32::from_bits(*b));
-            assert!((a - b).abs() <= 1e-5 * a.abs(), "{planned:?}: loss {b}, plainly {a}");
+            assert!((a - b).abs() <= 1e-5 * a.abs(), "without {without:?}: loss {b}, plainly {a}");
         }
         let other = floats(&bytes);
         assert_eq!(plain.len(), other.len());
@@ -95,6 +90,6 @@ fn plans_compute_the_same_numbers() {
         let difference =
             norm(&mut plain.iter().zip(&other).map(|(a, b)| f64::from(*a) - f64::from(*b)));
         let truth = norm(&mut plain.iter().map(|v| f64::from(*v)));
-        assert!(difference <= 1e-5 * truth, "{planned:?}: off by {difference} of {truth}");
+        assert!(difference <= 1e-5 * truth, "without {without:?}: off by {difference} of {truth}");
     }
 }
