@@ -23,7 +23,11 @@ const GROUPS: u32 = 1u; // columns / 4
 const SPLIT: u32 = 2048u;
 const FIRST_ROW: u32 = 0u; // k where this shard begins
 const ROWS: u32 = 4u; // k in this shard
+// Groups of columns in a panel: w and what is shaped like it lie panel by panel, in each its rows.
+const PANEL: u32 = 1u;
 const LANE_ROWS: u32 = LANES / ROW_LANES;
+const COLUMN_BLOCKS: u32 = (GROUPS + ROW_LANES * SPAN - 1u) / (ROW_LANES * SPAN);
+const ROW_BLOCKS: u32 = (ROWS / 4u + QUADS_HELD * LANE_ROWS - 1u) / (QUADS_HELD * LANE_ROWS);
 const STORE_DW: u32 = 1u; // 1 or 0
 const UPDATE_W: u32 = 1u; // 1 or 0
 const BETA1: f32 = 0.9;
@@ -56,6 +60,16 @@ fn load_column(group: u32, span: u32, lane: u32) -> u32 {
     return min(column(group, span, lane), GROUPS - 1u);
 }
 
+// Groups of columns in the panel that group of columns n is in: the last panel may be narrower.
+fn panel_width(n: u32) -> u32 {
+    return min(PANEL, GROUPS - n / PANEL * PANEL);
+}
+
+// Where group of columns n of row 0 lies in w.
+fn panel_place(n: u32) -> u32 {
+    return n / PANEL * PANEL * ROWS + n % PANEL;
+}
+
 fn store(split: u32, m: u32, n: u32, value: vec4<f32>) {
     if (m < BATCH && n < GROUPS) {
         y[(split * BATCH + m) * GROUPS + n] = value;
@@ -71,8 +85,10 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
     let begin = group.z * SPLIT / 4u;
     let end = min(begin + SPLIT / 4u, ROWS / 4u);
     //: for s0 in SPAN
-    let m_s0 = load_column(group.x, s0, id.x);
-    let first_s0 = select(vec4<f32>(0.0), b[m_s0], split == 0u);
+    let n_s0 = load_column(group.x, s0, id.x);
+    let first_s0 = select(vec4<f32>(0.0), b[n_s0], split == 0u);
+    let m_s0 = panel_place(n_s0);
+    let width_s0 = panel_width(n_s0);
     //: end
     //: for r0 in TILE
     let row_r0 = min(first + r0, BATCH - 1u) * DEPTH_QUADS + FIRST_ROW / 4u;
@@ -86,12 +102,12 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
         let x_r0 = x[row_r0 + quad];
         //: end
         for (var j = 0u; j < min(ROW_LANES, end - block); j++) {
-            let k = (block + j) * 4u * GROUPS;
+            let k = (block + j) * 4u;
             //: for s0 in SPAN
-            let wx_s0 = w[k + m_s0];
-            let wy_s0 = w[k + GROUPS + m_s0];
-            let wz_s0 = w[k + 2u * GROUPS + m_s0];
-            let ww_s0 = w[k + 3u * GROUPS + m_s0];
+            let wx_s0 = w[m_s0 + k * width_s0];
+            let wy_s0 = w[m_s0 + (k + 1u) * width_s0];
+            let wz_s0 = w[m_s0 + (k + 2u) * width_s0];
+            let ww_s0 = w[m_s0 + (k + 3u) * width_s0];
             //: end
             //: for r0 in TILE
             let v_r0 = subgroupShuffle(x_r0, home + j);
@@ -120,7 +136,7 @@ fn store_dx(m: u32, quad: u32, value: vec4<f32>) {
 @compute @workgroup_size(LANES)
 fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let quad = group.x * LANES + id.x;
-    let k = min(quad, ROWS / 4u - 1u) * 4u * GROUPS;
+    let k = min(quad, ROWS / 4u - 1u) * 4u;
     let first = group.y * TILE;
     //: for r0 in TILE
     let row_r0 = min(first + r0, BATCH - 1u) * GROUPS;
@@ -131,13 +147,15 @@ fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         //: for r0 in TILE
         let g_r0 = dy[row_r0 + n];
         //: end
+        let width = panel_width(block);
+        let place = panel_place(block) + k * width;
         for (var j = 0u; j < min(LANES, GROUPS - block); j++) {
-            let i = k + block + j;
+            let i = place + j;
             // Four columns of four k, transposed: each a vector over k.
             let wx = w[i];
-            let wy = w[i + GROUPS];
-            let wz = w[i + 2u * GROUPS];
-            let ww = w[i + 3u * GROUPS];
+            let wy = w[i + width];
+            let wz = w[i + 2u * width];
+            let ww = w[i + 3u * width];
             let c0 = vec4<f32>(wx.x, wy.x, wz.x, ww.x);
             let c1 = vec4<f32>(wx.y, wy.y, wz.y, ww.y);
             let c2 = vec4<f32>(wx.z, wy.z, wz.z, ww.z);
@@ -172,7 +190,7 @@ fn finish_dw(i: u32, g: vec4<f32>) {
 
 fn store_dw(row: u32, n: u32, value: vec4<f32>) {
     if (row < ROWS && n < GROUPS) {
-        finish_dw(row * GROUPS + n, value);
+        finish_dw(panel_place(n) + row * panel_width(n), value);
     }
 }
 
@@ -180,10 +198,14 @@ fn store_dw(row: u32, n: u32, value: vec4<f32>) {
 fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let place = id.x % ROW_LANES;
     let home = id.x - place;
-    let first = (group.y * LANE_ROWS + id.x / ROW_LANES) * QUADS_HELD;
+    // Where w lies in panels, neighbouring workgroups take neighbouring rows of one panel.
+    let serial = group.y * COLUMN_BLOCKS + group.x;
+    let in_panel = vec2<u32>(serial / ROW_BLOCKS, serial % ROW_BLOCKS);
+    let block = select(group.xy, in_panel, PANEL < GROUPS);
+    let first = (block.y * LANE_ROWS + id.x / ROW_LANES) * QUADS_HELD;
     let quad = FIRST_ROW / 4u + min(first + place % QUADS_HELD, ROWS / 4u - 1u);
     //: for s0 in SPAN
-    let m_s0 = load_column(group.x, s0, id.x);
+    let m_s0 = load_column(block.x, s0, id.x);
     //: end
     //: for q0 in QUADS_HELD
     //: for s0 in SPAN
@@ -219,6 +241,6 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     //: end
     //: end
     for (var i = 0u; i < 4u * QUADS_HELD * SPAN; i++) {
-        store_dw(first * 4u + i / SPAN, column(group.x, i % SPAN, id.x), sums[i]);
+        store_dw(first * 4u + i / SPAN, column(block.x, i % SPAN, id.x), sums[i]);
     }
 }

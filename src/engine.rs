@@ -282,7 +282,17 @@ impl Engine {
         let mut begin = 0;
         for (shard, rows) in info.shards.iter().enumerate() {
             let end = begin + rows * row;
-            self.gpu.queue.write_buffer(&self.buffers[&(id, shard)], 0, &bytes[begin..end]);
+            let plain = &bytes[begin..end];
+            let buffer = &self.buffers[&(id, shard)];
+            if info.panel.is_some() {
+                let mut placed = vec![0; plain.len()];
+                for (from, to) in info.runs(plain.len()) {
+                    placed[to].copy_from_slice(&plain[from]);
+                }
+                self.gpu.queue.write_buffer(buffer, 0, &placed);
+            } else {
+                self.gpu.queue.write_buffer(buffer, 0, plain);
+            }
             if info.shards.len() > 1 {
                 // Hands the staged copy on, lest all shards be held twice.
                 self.gpu.queue.submit([]);
@@ -302,7 +312,16 @@ impl Engine {
         let mut bytes = Vec::with_capacity(info.len() * 4);
         let row = info.len() / info.shape[0] * 4;
         for (shard, rows) in info.shards.iter().enumerate() {
-            bytes.extend(self.read_buffer(&self.buffers[&(id, shard)], (rows * row) as u64)?);
+            let placed = self.read_buffer(&self.buffers[&(id, shard)], (rows * row) as u64)?;
+            if info.panel.is_some() {
+                let begin = bytes.len();
+                bytes.resize(begin + placed.len(), 0);
+                for (to, from) in info.runs(placed.len()) {
+                    bytes[begin..][to].copy_from_slice(&placed[from]);
+                }
+            } else {
+                bytes.extend(placed);
+            }
         }
         Ok(bytes)
     }

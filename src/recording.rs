@@ -1,6 +1,7 @@
 //! What will run, as plain data: passes over named tensors. Printable, comparable, without a GPU.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::kernel::{Constant, Kernel, Value};
 
@@ -32,6 +33,9 @@ pub struct TensorInfo {
     pub role: Role,
     /// Rows (of the outermost extent) in each of the buffers that hold it; one entry when whole.
     pub shards: Vec<usize>,
+    /// Elements of a row in each panel, where a shard's rows are cut into panels that lie one after
+    /// the other, the last one narrower; `None` where rows lie whole.
+    pub panel: Option<usize>,
     /// The shared buffer of each shard, when a plan found one; else each has a buffer of its own.
     pub storage: Option<Vec<Storage>>,
 }
@@ -60,6 +64,21 @@ impl TensorInfo {
     pub fn shard_bytes(&self, shard: usize) -> u64 {
         let row = self.len() / self.shape[0];
         ((self.shards[shard] * row * 4).next_multiple_of(16)) as u64
+    }
+
+    /// The parts of a shard of that many bytes as `(in rows, in memory)`: where each run of
+    /// neighbouring elements lies in plain row-major order and where in this tensor's panels.
+    pub fn runs(&self, bytes: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let row = self.len() / self.shape[0] * 4;
+        let panel = self.panel.map_or(row, |elements| elements * 4);
+        let rows = bytes / row;
+        (0..row).step_by(panel).flat_map(move |first| {
+            let width = panel.min(row - first);
+            (0..rows).map(move |at| {
+                let (plain, placed) = (at * row + first, first * rows + at * width);
+                (plain..plain + width, placed..placed + width)
+            })
+        })
     }
 
     /// Bytes of all shards.

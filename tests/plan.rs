@@ -191,3 +191,50 @@ fn shared_memory_is_never_needed_twice_at_once() {
         assert!(shared * 10 < alone * 7, "{shared} of {alone} bytes");
     }
 }
+
+#[test]
+fn wide_weights_lie_in_panels_where_all_who_bind_them_know() {
+    let layer = |columns: usize, twice: bool| {
+        let tape = Tape::new();
+        let x = tape.tracked_input("x", &[2, 64]);
+        let w = tape.parameter("w", &[64, columns]);
+        let y = x.dense(w, tape.parameter("b", &[columns]));
+        // A ReLU of the weights walks them in order, row by row.
+        let y = if twice { w.relu().tape().tensor(y.id()) } else { y };
+        y.backward(tape.input("dy", &y.shape()));
+        adam(&[w], tape.input("rate", &[1]), Adam::default());
+        let mut recording = [tape.finish()];
+        plan::subgroup(&mut recording[0], LANES);
+        plan::panels(&mut recording);
+        let [recording] = recording;
+        let panels = recording.tensors.iter().filter_map(|info| info.panel);
+        (panels.collect::<Vec<_>>(), recording)
+    };
+    let (panels, recording) = layer(132, false);
+    assert_eq!(panels, [64; 4], "w, its gradient and both moments");
+    let all: Vec<_> = recording.passes.iter().map(|pass| format!("{:?}", pass.constants)).collect();
+    assert!(
+        all.iter().filter(|text| text.contains("(\"PANEL\", U32(16))")).count() == 3,
+        "{all:?}"
+    );
+    assert!(layer(64, false).0.is_empty(), "one panel is none");
+    assert!(layer(132, true).0.is_empty(), "another pass binds them");
+}
+
+#[test]
+fn panels_hold_each_element_once() {
+    let tape = Tape::new();
+    let id = tape.input("w", &[3, 10]).id();
+    let mut info = tape.finish().tensor(id).clone();
+    info.panel = Some(4);
+    let order: Vec<_> =
+        info.runs(info.len() * 4).map(|(plain, placed)| (plain.start / 4, placed)).collect();
+    let starts: Vec<_> = order.iter().map(|(plain, _)| *plain).collect();
+    assert_eq!(starts, [0, 10, 20, 4, 14, 24, 8, 18, 28], "two panels of four columns, one of two");
+    let mut end = 0;
+    for (_, placed) in order {
+        assert_eq!(placed.start, end, "without a gap");
+        end = placed.end;
+    }
+    assert_eq!(end, 120);
+}

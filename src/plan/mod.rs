@@ -4,12 +4,14 @@
 //! numbers stay, but for rounding.
 
 mod fuse;
+mod panels;
 mod place;
 mod shard;
 mod slices;
 mod subgroup;
 
 pub use fuse::fuse_adam;
+pub use panels::panels;
 pub use place::place;
 pub use shard::{TooLarge, shard};
 pub use slices::{fuse_relu, read_slices, write_slices};
@@ -33,6 +35,8 @@ pub enum Rewrite {
     Slices,
     /// Kernels that hand values round a subgroup
     Subgroup,
+    /// Wide weights kept in panels of neighbouring columns, so that a kernel walks memory in order
+    Panels,
     /// Temporaries that share buffers
     Memory,
 }
@@ -84,6 +88,9 @@ pub fn plan(
         if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
             subgroup(recording, target.subgroup[0]);
         }
+    }
+    if wanted(Rewrite::Panels) {
+        panels(recordings);
     }
     shard(recordings, target.buffer_limit)?;
     if wanted(Rewrite::Memory) {

@@ -147,6 +147,7 @@ fn dense(pass: &Pass) -> Option<Pass> {
     let mut constants = columns.constants().to_vec();
     constants.push(("BATCH", batch.into()));
     constants.push(("DEPTH_QUADS", (depth / 4).into()));
+    constants.push(("PANEL", columns.groups.into()));
     let mut rows = pass.rows.clone()?;
     let mut threads = pass.threads;
     match pass.entry {
