@@ -28,6 +28,10 @@ const PANEL: u32 = 1u;
 const LANE_ROWS: u32 = LANES / ROW_LANES;
 const COLUMN_BLOCKS: u32 = (GROUPS + ROW_LANES * SPAN - 1u) / (ROW_LANES * SPAN);
 const ROW_BLOCKS: u32 = (ROWS / 4u + QUADS_HELD * LANE_ROWS - 1u) / (QUADS_HELD * LANE_ROWS);
+const X_BUFFER: u32 = 1u; // x and dy are read from a buffer or from an image: 1 and 0, or 0 and 1
+const X_IMAGE: u32 = 0u;
+const DY_BUFFER: u32 = 1u;
+const DY_IMAGE: u32 = 0u;
 const STORE_DW: u32 = 1u; // 1 or 0
 const UPDATE_W: u32 = 1u; // 1 or 0
 const BETA1: f32 = 0.9;
@@ -50,6 +54,30 @@ const q0 = 0u;
 @group(0) @binding(8) var<storage, read_write> mean: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> square: array<vec4<f32>>;
 @group(0) @binding(10) var<storage, read_write> trained: array<vec4<f32>>; // w
+@group(0) @binding(11) var x_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(12) var dy_image: texture_storage_2d<rgba32float, read>;
+
+fn load_x(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if X_BUFFER
+    value = x[i];
+    //: end
+    //: if X_IMAGE
+    value = textureLoad(x_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
+
+fn load_dy(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if DY_BUFFER
+    value = dy[i];
+    //: end
+    //: if DY_IMAGE
+    value = textureLoad(dy_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
 
 // Group of columns number `span` of this lane; `load_column` stays inside.
 fn column(group: u32, span: u32, lane: u32) -> u32 {
@@ -99,7 +127,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
     for (var block = begin; block < end; block += ROW_LANES) {
         let quad = min(block + place, end - 1u);
         //: for r0 in TILE
-        let x_r0 = x[row_r0 + quad];
+        let x_r0 = load_x(row_r0 + quad);
         //: end
         for (var j = 0u; j < min(ROW_LANES, end - block); j++) {
             let k = (block + j) * 4u;
@@ -145,7 +173,7 @@ fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     for (var block = 0u; block < GROUPS; block += LANES) {
         let n = min(block + id.x, GROUPS - 1u);
         //: for r0 in TILE
-        let g_r0 = dy[row_r0 + n];
+        let g_r0 = load_dy(row_r0 + n);
         //: end
         let width = panel_width(block);
         let place = panel_place(block) + k * width;
@@ -216,9 +244,9 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     //: end
     //: end
     for (var m = 0u; m < BATCH; m++) {
-        let held = x[m * DEPTH_QUADS + quad];
+        let held = load_x(m * DEPTH_QUADS + quad);
         //: for s0 in SPAN
-        let g_s0 = dy[m * GROUPS + m_s0];
+        let g_s0 = load_dy(m * GROUPS + m_s0);
         //: end
         //: for q0 in QUADS_HELD
         let v_q0 = subgroupShuffle(held, home + q0);

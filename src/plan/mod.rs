@@ -4,6 +4,7 @@
 //! numbers stay, but for rounding.
 
 mod fuse;
+mod images;
 mod panels;
 mod place;
 mod shard;
@@ -11,6 +12,7 @@ mod slices;
 mod subgroup;
 
 pub use fuse::fuse_adam;
+pub use images::images;
 pub use panels::panels;
 pub use place::place;
 pub use shard::{TooLarge, shard};
@@ -37,6 +39,8 @@ pub enum Rewrite {
     Subgroup,
     /// Wide weights kept in panels of neighbouring columns, so that a kernel walks memory in order
     Panels,
+    /// What kernels of a subgroup read over and over, copied to images, which are read faster
+    Images,
     /// Temporaries that share buffers
     Memory,
 }
@@ -88,6 +92,9 @@ pub fn plan(
         if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
             subgroup(recording, target.subgroup[0]);
         }
+    }
+    if wanted(Rewrite::Images) {
+        images(recordings);
     }
     if wanted(Rewrite::Panels) {
         panels(recordings);
