@@ -27,6 +27,7 @@ const ROWS: u32 = 4u; // k in this shard
 const PANEL: u32 = 1u;
 const LANE_ROWS: u32 = LANES / ROW_LANES;
 const COLUMN_BLOCKS: u32 = (GROUPS + ROW_LANES * SPAN - 1u) / (ROW_LANES * SPAN);
+const BATCH_BLOCKS: u32 = (BATCH + TILE * LANE_ROWS - 1u) / (TILE * LANE_ROWS);
 const ROW_BLOCKS: u32 = (ROWS / 4u + QUADS_HELD * LANE_ROWS - 1u) / (QUADS_HELD * LANE_ROWS);
 const X_BUFFER: u32 = 1u; // x and dy are read from a buffer or from an image: 1 and 0, or 0 and 1
 const X_IMAGE: u32 = 0u;
@@ -108,12 +109,15 @@ fn store(split: u32, m: u32, n: u32, value: vec4<f32>) {
 fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let place = id.x % ROW_LANES;
     let home = id.x - place; // the first lane of this row of lanes
-    let first = (group.y * LANE_ROWS + id.x / ROW_LANES) * TILE;
+    // Neighbouring workgroups take all examples of a panel, then the next panel.
+    let serial = group.y * COLUMN_BLOCKS + group.x;
+    let block = vec2<u32>(serial / BATCH_BLOCKS, serial % BATCH_BLOCKS);
+    let first = (block.y * LANE_ROWS + id.x / ROW_LANES) * TILE;
     let split = FIRST_ROW / SPLIT + group.z;
     let begin = group.z * SPLIT / 4u;
     let end = min(begin + SPLIT / 4u, ROWS / 4u);
     //: for s0 in SPAN
-    let n_s0 = load_column(group.x, s0, id.x);
+    let n_s0 = load_column(block.x, s0, id.x);
     let first_s0 = select(vec4<f32>(0.0), b[n_s0], split == 0u);
     let m_s0 = panel_place(n_s0);
     let width_s0 = panel_width(n_s0);
@@ -124,13 +128,13 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
     var sum_r0_s0 = first_s0;
     //: end
     //: end
-    for (var block = begin; block < end; block += ROW_LANES) {
-        let quad = min(block + place, end - 1u);
+    for (var at = begin; at < end; at += ROW_LANES) {
+        let quad = min(at + place, end - 1u);
         //: for r0 in TILE
         let x_r0 = load_x(row_r0 + quad);
         //: end
-        for (var j = 0u; j < min(ROW_LANES, end - block); j++) {
-            let k = (block + j) * 4u;
+        for (var j = 0u; j < min(ROW_LANES, end - at); j++) {
+            let k = (at + j) * 4u;
             //: for s0 in SPAN
             let wx_s0 = w[m_s0 + k * width_s0];
             let wy_s0 = w[m_s0 + (k + 1u) * width_s0];
@@ -150,7 +154,7 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
     }
     //: for r0 in TILE
     //: for s0 in SPAN
-    store(split, first + r0, column(group.x, s0, id.x), sum_r0_s0);
+    store(split, first + r0, column(block.x, s0, id.x), sum_r0_s0);
     //: end
     //: end
 }

@@ -238,3 +238,41 @@ fn panels_hold_each_element_once() {
     }
     assert_eq!(end, 120);
 }
+
+#[test]
+fn an_image_is_copied_once_until_its_tensor_is_written_again() {
+    let tape = Tape::new();
+    let x = tape.tracked_input("x", &[2, 6, 6, 8]);
+    let layer = |x: inception::tape::Tensor, name: &str| {
+        let w = tape.parameter(name, &[1, 1, 8, 8]).id();
+        let b = tape.parameter(&format!("{name} b"), &[8]).id();
+        x.conv2d(tape.tensor(w), tape.tensor(b), 1, Padding::Same).id()
+    };
+    let (one, two) = (layer(x, "w1"), layer(x, "w2"));
+    let sum = tape.tensor(one).add(tape.tensor(two));
+    let three = tape.tensor(layer(sum, "w1"));
+    three.backward(tape.input("dy", &three.shape()));
+    adam(&tape.parameters(), tape.input("rate", &[1]), Adam::default());
+    // A second step within one recording: the weights are others now.
+    let _ = layer(x, "w1");
+    let mut recording = [tape.finish()];
+    plan::subgroup(&mut recording[0], LANES);
+    let known = recording[0].tensors.len();
+    plan::images(&mut recording);
+    let [recording] = recording;
+    let copied = |name: &str| {
+        let copies = recording.passes.iter().filter(|pass| pass.kernel.name == "copy");
+        copies.filter(|pass| recording.tensor(pass.tensors[0].tensor).name == name).count()
+    };
+    assert_eq!(copied("x"), 1);
+    assert_eq!(copied("w2"), 1);
+    assert_eq!(copied("w1"), 2, "before and behind the update");
+    assert!(
+        recording.tensors[known..].iter().all(|info| info.image && info.role == Role::Temporary)
+    );
+    for pass in recording.passes.iter().filter(|pass| pass.kernel.name != "copy") {
+        for bound in &pass.tensors {
+            assert_eq!(recording.tensor(bound.tensor).image, bound.name.ends_with("_image"));
+        }
+    }
+}

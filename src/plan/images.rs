@@ -12,7 +12,7 @@ const KEPT: usize = 24;
 /// image more than twice as fast as one of a buffer, and each vector is read many times over.
 ///
 /// One copy serves neighbouring passes, up to the next one that writes the tensor. To be called after
-/// `subgroup`, with recordings of one tape.
+/// `subgroup`, with all recordings of a tape at once: the images get numbers behind its tensors.
 pub fn images(recordings: &mut [Recording]) {
     let Some(mut tensors) = recordings.iter().map(|r| r.tensors.clone()).max_by_key(Vec::len)
     else {

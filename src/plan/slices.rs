@@ -68,6 +68,9 @@ pub fn read_slices(recording: &mut Recording) {
         let width = if copy.constants.contains(&super::BY_FOUR) { 4 } else { 1 };
         let mut readers = uses(passes, dx);
         readers.retain(|&user| user != index);
+        if readers.is_empty() {
+            return false; // the host may read it
+        }
         // For each reader the variable, its constants and their unit in elements.
         let ways: Option<Vec<_>> = readers
             .iter()

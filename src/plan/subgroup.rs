@@ -16,9 +16,12 @@ pub(super) static DENSE: Kernel = kernel!("dense_subgroup");
 /// Threads of a subgroup that the variants are made for: lavapipe's and other processors' with
 /// vectors of 256 bits.
 const LANES: usize = 8;
-/// Pixels or examples of a row of lanes; more would not fit the registers.
+/// Pixels or examples of a row of lanes, measured: beyond, the driver keeps ever more sums in memory
+/// and compiles ever longer.
 const PIXELS: usize = 14;
 const EXAMPLES: usize = 25;
+/// Examples of a lane in `backward_x`, which holds one group of columns instead of two.
+const EXAMPLES_DX: usize = 50;
 /// Quads of rows of dw, times groups of columns, that a lane may sum.
 const QUADS: usize = 20;
 
@@ -159,7 +162,7 @@ fn dense(pass: &Pass) -> Option<Pass> {
             threads[1] = batch.div_ceil(tile).div_ceil(columns.lane_rows()) as u32;
         }
         "backward_x" => {
-            let tile = even_tile(batch, EXAMPLES);
+            let tile = even_tile(batch, EXAMPLES_DX);
             constants.push(("TILE", tile.into()));
             threads[1] = batch.div_ceil(tile) as u32;
             rows = Rows { per_thread: 4, ..rows };
