@@ -32,6 +32,8 @@ const Y_FIRST: u32 = 0u;
 const DY_STRIDE: u32 = 1u; // the same of dy
 const DY_FIRST: u32 = 0u;
 const RELU: u32 = 0u; // 1: y is max(.., 0)
+const ADD: u32 = 0u; // 1: y is that and `earlier`
+const MASK: u32 = 0u; // 1: y is 0 where `positive` is not
 const KERNEL_H: i32 = 1i;
 const KERNEL_W: i32 = 1i;
 const PAD_TOP: i32 = 0i;
@@ -56,9 +58,11 @@ const q0 = 0u;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dw: array<vec4<f32>>;
-@group(0) @binding(6) var x_image: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(7) var w_image: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(8) var dy_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(6) var<storage, read> earlier: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> positive: array<vec4<f32>>;
+@group(0) @binding(8) var x_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(9) var w_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(10) var dy_image: texture_storage_2d<rgba32float, read>;
 
 fn load_x(i: u32) -> vec4<f32> {
     var value = vec4<f32>(0.0);
@@ -102,11 +106,18 @@ fn load(row: i32, row_inside: bool, ix: i32, quad: u32) -> vec4<f32> {
 
 fn store(image_row: u32, ox: u32, n: u32, value: vec4<f32>) {
     if (image_row < IMAGE_ROWS && ox < OUT_W && n < GROUPS) {
+        let i = (image_row * OUT_W + ox) * Y_STRIDE + Y_FIRST + n;
         var result = value;
         //: if RELU
         result = select(value, vec4<f32>(0.0), value < vec4<f32>(0.0));
         //: end
-        y[(image_row * OUT_W + ox) * Y_STRIDE + Y_FIRST + n] = result;
+        //: if ADD
+        result += earlier[i];
+        //: end
+        //: if MASK
+        result = select(vec4<f32>(0.0), result, positive[i] > vec4<f32>(0.0));
+        //: end
+        y[i] = result;
     }
 }
 

@@ -33,6 +33,7 @@ const X_BUFFER: u32 = 1u; // x and dy are read from a buffer or from an image: 1
 const X_IMAGE: u32 = 0u;
 const DY_BUFFER: u32 = 1u;
 const DY_IMAGE: u32 = 0u;
+const MASK: u32 = 0u; // 1: dx is 0 where `positive` is not
 const STORE_DW: u32 = 1u; // 1 or 0
 const UPDATE_W: u32 = 1u; // 1 or 0
 const BETA1: f32 = 0.9;
@@ -55,8 +56,9 @@ const q0 = 0u;
 @group(0) @binding(8) var<storage, read_write> mean: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> square: array<vec4<f32>>;
 @group(0) @binding(10) var<storage, read_write> trained: array<vec4<f32>>; // w
-@group(0) @binding(11) var x_image: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(12) var dy_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(11) var<storage, read> positive: array<vec4<f32>>;
+@group(0) @binding(12) var x_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(13) var dy_image: texture_storage_2d<rgba32float, read>;
 
 fn load_x(i: u32) -> vec4<f32> {
     var value = vec4<f32>(0.0);
@@ -161,7 +163,12 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
 
 fn store_dx(m: u32, quad: u32, value: vec4<f32>) {
     if (m < BATCH && quad < ROWS / 4u) {
-        dx[m * DEPTH_QUADS + FIRST_ROW / 4u + quad] = value;
+        let i = m * DEPTH_QUADS + FIRST_ROW / 4u + quad;
+        var result = value;
+        //: if MASK
+        result = select(vec4<f32>(0.0), value, positive[i] > vec4<f32>(0.0));
+        //: end
+        dx[i] = result;
     }
 }
 

@@ -276,3 +276,25 @@ fn an_image_is_copied_once_until_its_tensor_is_written_again() {
         }
     }
 }
+
+#[test]
+fn gradients_are_added_and_masked_where_they_are_made() {
+    let (mut network, _) = step(&small(Module::Reduced));
+    plan::write_slices(&mut network);
+    plan::fuse_relu(&mut network);
+    plan::read_slices(&mut network);
+    // The second module's input goes to four towers; the first one's, images, wants no gradient.
+    assert_eq!(count(&network, "add."), 3);
+    let masks = count(&network, "relu.backward");
+    plan::fuse_add(&mut network);
+    assert_eq!(count(&network, "add."), 0);
+    plan::fuse_mask(&mut network);
+    assert_eq!(masks - count(&network, "relu.backward"), 4 + 2 + 1, "reductions, modules, fc1");
+    let epilogues = |name: &str| {
+        let bound = |pass: &&inception::recording::Pass| {
+            pass.tensors.iter().filter(|bound| bound.name == name).count()
+        };
+        network.passes.iter().map(|pass| bound(&pass)).sum::<usize>()
+    };
+    assert_eq!((epilogues("earlier"), epilogues("positive")), (3, 7));
+}

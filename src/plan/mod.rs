@@ -11,7 +11,7 @@ mod shard;
 mod slices;
 mod subgroup;
 
-pub use fuse::fuse_adam;
+pub use fuse::{fuse_adam, fuse_add, fuse_mask};
 pub use images::images;
 pub use panels::panels;
 pub use place::place;
@@ -31,7 +31,9 @@ pub static KERNELS: [&Kernel; 2] = [&subgroup::CONV2D, &subgroup::DENSE];
 pub enum Rewrite {
     /// Adam's update where a dense layer's weight gradient is made
     Adam,
-    /// ReLU where a convolution makes its input
+    /// Sums of gradients where a convolution makes the last of them
+    Add,
+    /// ReLU where a convolution makes its input, or the gradient of its output
     Relu,
     /// Concatenations written, and their gradients read, in place
     Slices,
@@ -88,6 +90,12 @@ pub fn plan(
         }
         if wanted(Rewrite::Slices) {
             read_slices(recording);
+        }
+        if wanted(Rewrite::Add) {
+            fuse_add(recording);
+        }
+        if wanted(Rewrite::Relu) {
+            fuse_mask(recording);
         }
         if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
             subgroup(recording, target.subgroup[0]);
@@ -146,4 +154,19 @@ fn uses(passes: &[Pass], tensor: TensorId) -> Vec<usize> {
     let binds = |pass: &&Pass| pass.tensors.iter().any(|bound| bound.tensor == tensor);
     let found = passes.iter().enumerate().filter(|(_, pass)| binds(pass));
     found.map(|(index, _)| index).collect()
+}
+
+/// Removes each pass for which `redundant` is true, after it has changed the others accordingly.
+fn retain_passes(
+    recording: &mut Recording,
+    mut redundant: impl FnMut(&mut Vec<Pass>, usize) -> bool,
+) {
+    let mut index = 0;
+    while index < recording.passes.len() {
+        if redundant(&mut recording.passes, index) {
+            recording.passes.remove(index);
+        } else {
+            index += 1;
+        }
+    }
 }

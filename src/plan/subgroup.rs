@@ -105,7 +105,7 @@ fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
     }
     constants.extend([("X_STRIDE", (stride / 4).into()), ("X_FIRST", (first / 4).into())]);
     let same = ["IN_H", "IN_W", "OUT_H", "OUT_W", "KERNEL_H", "KERNEL_W", "PAD_TOP", "PAD_LEFT"];
-    let slices = ["Y_STRIDE", "Y_FIRST", "DY_STRIDE", "DY_FIRST", "RELU"];
+    let slices = ["Y_STRIDE", "Y_FIRST", "DY_STRIDE", "DY_FIRST", "RELU", "ADD", "MASK"];
     let same = |(name, _): &&Constant| same.contains(name) || slices.contains(name);
     constants.extend(pass.constants.iter().filter(same));
     Some((columns, constants))
@@ -165,6 +165,7 @@ fn dense(pass: &Pass) -> Option<Pass> {
             let tile = even_tile(batch, EXAMPLES_DX);
             constants.push(("TILE", tile.into()));
             threads[1] = batch.div_ceil(tile) as u32;
+            constants.extend(pass.constants.iter().filter(|(name, _)| *name == "MASK"));
             rows = Rows { per_thread: 4, ..rows };
         }
         _ => {
