@@ -31,7 +31,8 @@ pub struct Tiles {
     pub rows: usize,
     /// The most groups of four columns that a thread holds, 1 or 2.
     pub span: usize,
-    /// Terms of the sums between two barriers, all unrolled: 4, 8 or 16.
+    /// Terms of the sums between two barriers: 4, 8 or 16. All are unrolled, so that a place in a
+    /// tile is the thread's own plus a constant and the check of its bounds is done once.
     pub step: usize,
 }
 
