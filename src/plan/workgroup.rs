@@ -25,14 +25,14 @@ const MOST_WORKGROUPS: usize = 65_535;
 /// words from workgroup memory, as vectors, and does 4 r s multiply-adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
-    /// Threads of a workgroup, a power of two from 32.
+    /// Threads of a workgroup, a power of two from 64.
     pub threads: usize,
     /// The most rows that a thread holds, 4 or 8.
     pub rows: usize,
     /// The most groups of four columns that a thread holds, 1 or 2.
     pub span: usize,
     /// Terms of the sums between two barriers: 4, 8 or 16. All are unrolled, so that a place in a
-    /// tile is the thread's own plus a constant and the check of its bounds is done once.
+    /// tile is the thread's own plus a constant, whose bounds the driver can check once for all steps.
     pub step: usize,
 }
 
