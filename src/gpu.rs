@@ -59,6 +59,13 @@ pub struct AdapterFacts {
     pub features: Vec<String>,
 }
 
+impl AdapterFacts {
+    /// Whether it computes on the processor.
+    pub fn is_software(&self) -> bool {
+        self.kind == "software"
+    }
+}
+
 /// Why there is no device.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use inception::config::{Config, Module, Preset};
 use inception::model;
 use inception::ops::{Adam, Padding, adam};
-use inception::plan;
-use inception::recording::{Recording, Role, TensorId};
+use inception::plan::{self, Rewrite, Target};
+use inception::recording::{Pass, Recording, Role, TensorId};
 use inception::tape::Tape;
 
 /// Threads of a subgroup that variants exist for.
@@ -16,7 +16,7 @@ const LANES: u32 = 8;
 
 /// Kernel and entry of each pass.
 fn kernels(recording: &Recording) -> Vec<String> {
-    let name = |pass: &inception::recording::Pass| format!("{}.{}", pass.kernel.name, pass.entry);
+    let name = |pass: &Pass| format!("{}.{}", pass.kernel.name, pass.entry);
     recording.passes.iter().map(name).collect()
 }
 
@@ -71,6 +71,98 @@ fn subgroup_variants_take_the_shapes_that_are_theirs() {
         3,
         "fc1; the ten columns of fc2 are no multiple"
     );
+}
+
+#[test]
+fn workgroup_variants_take_the_shapes_that_are_theirs() {
+    for tiles in [plan::LARGE, plan::SMALL] {
+        let variants = |channels, columns, stride| {
+            let mut recording = convolution(channels, columns, stride);
+            plan::workgroup(&mut recording, &tiles);
+            count(&recording, "conv2d_workgroup.")
+        };
+        assert_eq!(variants(8, 4, 1), 3, "forward, backward_x, backward_w");
+        assert_eq!(variants(12, 20, 2), 3, "a stride");
+        assert_eq!(variants(6, 4, 1), 0, "channels that are no multiple of 4");
+        assert_eq!(variants(8, 6, 1), 0, "columns that are no multiple of 4");
+        let (mut network, _) = step(&small(Module::Reduced));
+        plan::workgroup(&mut network, &tiles);
+        assert_eq!(count(&network, "dense_workgroup."), 3, "fc1, not the ten columns of fc2");
+        assert_eq!(count(&network, "conv2d.flip"), count(&network, "conv2d_workgroup.backward_x"));
+        let done = network.clone();
+        plan::workgroup(&mut network, &tiles);
+        assert_eq!(network, done, "a variant has no variant");
+    }
+}
+
+#[test]
+fn a_software_adapter_shares_nothing_through_workgroup_memory() {
+    let shared = |software, subgroup, without: &[Rewrite]| {
+        let (network, loss) = step(&small(Module::Reduced));
+        let target =
+            Target { buffer_limit: 1 << 27, subgroup, software, without: without.to_vec() };
+        let mut network = [network];
+        plan::plan(&mut network, &target, &[loss]).expect("it fits");
+        kernels(&network[0]).iter().filter(|name| name.contains("_workgroup.")).count()
+    };
+    let (subgroup, other) = ([LANES; 2], [32; 2]);
+    let all = shared(false, other, &[]);
+    assert!(all > 10, "{all} passes");
+    assert_eq!(shared(true, subgroup, &[]), 0);
+    assert_eq!(shared(true, other, &[]), 0);
+    assert_eq!(shared(false, other, &[Rewrite::Workgroup]), 0);
+    assert_eq!(shared(false, subgroup, &[Rewrite::Subgroup]), all);
+    assert!(shared(false, subgroup, &[]) < all, "subgroups come first");
+}
+
+/// Bytes of workgroup memory that a pass takes.
+fn workgroup_memory(pass: &Pass) -> u32 {
+    let text = pass.kernel.specialize(&pass.all_constants());
+    let module = naga::front::wgsl::parse_str(&text).expect("WGSL");
+    let flags = naga::valid::ValidationFlags::all();
+    let capabilities = naga::valid::Capabilities::empty();
+    let info = naga::valid::Validator::new(flags, capabilities).validate(&module).expect("WGSL");
+    let entry = module.entry_points.iter().position(|entry| entry.name == pass.entry);
+    let used = info.get_entry_point(entry.expect("the entry"));
+    let shared = module.global_variables.iter().filter(|(handle, variable)| {
+        variable.space == naga::AddressSpace::WorkGroup && !used[*handle].is_empty()
+    });
+    shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum()
+}
+
+#[test]
+fn tiles_keep_to_the_limits_of_any_device() {
+    let shapes = [(4, 4), (64, 64), (128, 16), (12, 20), (700, 4), (4, 700), (256, 256)];
+    let dense = |batch: usize, depth: usize, columns: usize| {
+        let tape = Tape::new();
+        let x = tape.tracked_input("x", &[batch, depth]);
+        let y = x.dense(tape.parameter("w", &[depth, columns]), tape.parameter("b", &[columns]));
+        y.backward(tape.input("dy", &y.shape()));
+        tape.finish()
+    };
+    let mut recordings: Vec<_> = shapes.iter().map(|&(c, n)| convolution(c, n, 1)).collect();
+    for (depth, columns) in shapes.into_iter().chain([(200_704, 700), (1 << 22, 4)]) {
+        recordings.extend([1, 50, 1000].map(|batch| dense(batch, depth, columns)));
+    }
+    let mut largest = 0;
+    for (mut recording, tiles) in
+        recordings.iter().flat_map(|r| [plan::LARGE, plan::SMALL].map(|tiles| (r.clone(), tiles)))
+    {
+        plan::workgroup(&mut recording, &tiles);
+        for pass in recording.passes.iter().filter(|p| p.kernel.name.ends_with("_workgroup")) {
+            let bytes = workgroup_memory(pass);
+            assert!(bytes > 0 && bytes <= 16 << 10, "{}: {bytes} bytes", pass.label());
+            largest = largest.max(bytes);
+            let [x, y, z] = pass.threads;
+            let groups = [x as usize / tiles.threads, y as usize, z as usize];
+            assert!(
+                groups.iter().all(|n| (1..=65_535).contains(n)),
+                "{}: {groups:?}",
+                pass.label()
+            );
+        }
+    }
+    assert!(largest > 12 << 10, "the tiles leave memory unused: {largest} bytes");
 }
 
 #[test]
@@ -162,7 +254,7 @@ fn shared_memory_is_never_needed_twice_at_once() {
                 let owner = owners.insert(storage.number, bound.tensor);
                 // A tensor that comes into a buffer must be new, and its predecessor done with.
                 if owner.is_some_and(|owner| owner != bound.tensor) {
-                    let uses = |range: &[inception::recording::Pass], id: TensorId| {
+                    let uses = |range: &[Pass], id: TensorId| {
                         range.iter().any(|p| p.tensors.iter().any(|b| b.tensor == id))
                     };
                     assert!(

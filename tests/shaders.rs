@@ -23,7 +23,20 @@ fn kernels() -> impl Iterator<Item = &'static Kernel> {
     ops::KERNELS.into_iter().chain(plan::KERNELS)
 }
 
-/// The text as it stands, and with columns by four where the file knows columns.
+/// What a plan may repeat: rows, columns and terms that a thread holds, loads that it makes.
+const TILES: [&str; 8] = [
+    "TILE",
+    "SPAN",
+    "QUADS_HELD",
+    "STEP",
+    "PIXEL_STEP",
+    "EXAMPLE_STEP",
+    "ROW_LOADS",
+    "COLUMN_LOADS",
+];
+
+/// The text as it stands, with columns by four where the file knows columns, and with its lines
+/// repeated where it has tiles.
 fn texts(kernel: &Kernel) -> Vec<(String, String)> {
     let mut texts = vec![(kernel.name.to_string(), kernel.source.to_string())];
     let by_four = [
@@ -44,6 +57,12 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
         .collect();
     if known.first().is_some_and(|(name, _)| *name == "Columns") {
         texts.push((format!("{} by four", kernel.name), kernel.specialize(&known)));
+    }
+    let tiles = TILES.map(|name| (name, Value::U32(2)));
+    let declared = |name: &str| kernel.source.contains(&format!("\nconst {name}: u32 = "));
+    let tiles: Vec<_> = tiles.into_iter().filter(|(name, _)| declared(name)).collect();
+    if !tiles.is_empty() {
+        texts.push((format!("{} in tiles", kernel.name), kernel.specialize(&tiles)));
     }
     texts
 }

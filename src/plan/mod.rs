@@ -10,6 +10,7 @@ mod place;
 mod shard;
 mod slices;
 mod subgroup;
+mod workgroup;
 
 pub use fuse::{fuse_adam, fuse_add, fuse_mask};
 pub use images::images;
@@ -18,13 +19,15 @@ pub use place::place;
 pub use shard::{TooLarge, shard};
 pub use slices::{fuse_relu, read_slices, write_slices};
 pub use subgroup::subgroup;
+pub use workgroup::{LARGE, SMALL, Tiles, workgroup, workgroup_variant};
 
 use crate::gpu::Gpu;
 use crate::kernel::{Constant, Kernel, Value};
 use crate::recording::{Pass, Recording, TensorId};
 
 /// The WGSL files that rewrites put in the place of the ops' own.
-pub static KERNELS: [&Kernel; 2] = [&subgroup::CONV2D, &subgroup::DENSE];
+pub static KERNELS: [&Kernel; 4] =
+    [&subgroup::CONV2D, &subgroup::DENSE, &workgroup::CONV2D, &workgroup::DENSE];
 
 /// A rewrite that can be left out, to measure or to doubt it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +42,8 @@ pub enum Rewrite {
     Slices,
     /// Kernels that hand values round a subgroup
     Subgroup,
+    /// Kernels that share tiles through workgroup memory
+    Workgroup,
     /// Wide weights kept in panels of neighbouring columns, so that a kernel walks memory in order
     Panels,
     /// What kernels of a subgroup read over and over, copied to images, which are read faster
@@ -54,6 +59,8 @@ pub struct Target {
     pub buffer_limit: u64,
     /// Smallest and largest subgroup; zeros where there is none.
     pub subgroup: [u32; 2],
+    /// It computes on the processor, where workgroup memory is no nearer than other memory.
+    pub software: bool,
     /// Rewrites to leave out.
     pub without: Vec<Rewrite>,
 }
@@ -62,7 +69,8 @@ impl Target {
     /// This adapter, with every rewrite.
     pub fn of(gpu: &Gpu) -> Target {
         let (buffer_limit, subgroup) = (gpu.buffer_limit(), gpu.subgroup());
-        Target { buffer_limit, subgroup, without: Vec::new() }
+        let software = gpu.facts.is_software();
+        Target { buffer_limit, subgroup, software, without: Vec::new() }
     }
 }
 
@@ -99,6 +107,9 @@ pub fn plan(
         }
         if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
             subgroup(recording, target.subgroup[0]);
+        }
+        if wanted(Rewrite::Workgroup) && !target.software {
+            workgroup(recording, &LARGE); // what the subgroup variants left
         }
     }
     if wanted(Rewrite::Images) {

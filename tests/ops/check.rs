@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use inception::engine::{Engine, EngineError, Program};
 use inception::gpu::{Gpu, GpuOptions};
-use inception::plan::{self, Target};
-use inception::recording::{Recording, TensorId};
+use inception::plan::{self, Rewrite, Target};
+use inception::recording::{Recording, Role, TensorId};
 use inception::tape::{Tape, Tensor};
 
 /// Allowed relative error of sums of products, by norm and by largest value.
@@ -24,6 +24,9 @@ pub struct Lab {
     pub tape: Tape,
     pub engine: Engine,
 }
+
+/// A way to plan a case.
+type Rewriting<'a> = &'a dyn Fn(&mut [Recording]);
 
 /// A lab, or `None` where there is no adapter and the environment says that this is well.
 ///
@@ -148,27 +151,51 @@ impl Lab {
         }
         self.engine.run(&program).expect("the case runs");
         let made = self.made(&recording, y, dy_id, &dy, &gradients);
-        let mut tuned = recording.clone();
         let keep: Vec<_> = gradients.iter().map(|(_, id)| *id).chain([y]).collect();
-        let target = Target::of(self.engine.gpu());
-        plan::plan(std::slice::from_mut(&mut tuned), &target, &keep).expect("a plan");
-        // The engine knows tensors by number, so those that the plan added are taken on the tape too.
-        for _ in recording.tensors.len()..tuned.tensors.len() {
-            self.tape.temporary(&[1]);
-        }
-        if tuned.passes != recording.passes {
-            let program = self.compile(&tuned);
-            for (given, id) in inputs.iter().zip(ids).filter(|(_, id)| used.contains(id)) {
-                self.write(&tuned, id, &given.values); // a plan may lay them out otherwise
+        // The engine serves many cases, so none may share its memory.
+        let without = vec![Rewrite::Memory];
+        let here = Target { without, ..Target::of(self.engine.gpu()) };
+        let without = vec![Rewrite::Memory, Rewrite::Subgroup];
+        let tiled = Target { software: false, without, ..here.clone() };
+        let rewrites: [Rewriting; 3] = [
+            &|recordings| plan::plan(recordings, &here, &keep).expect("a plan"),
+            &|recordings| plan::plan(recordings, &tiled, &keep).expect("a plan"),
+            &|recordings| plan::workgroup(&mut recordings[0], &plan::SMALL),
+        ];
+        for rewrite in rewrites {
+            let mut tuned = [recording.clone()];
+            rewrite(&mut tuned);
+            let [tuned] = tuned;
+            // The engine knows tensors by number, so those that a plan added are taken here too.
+            for _ in recording.tensors.len()..tuned.tensors.len() {
+                self.tape.temporary(&[1]);
             }
+            if tuned.passes == recording.passes {
+                continue;
+            }
+            let program = self.compile(&tuned);
+            for (given, id) in inputs.iter().zip(&ids).filter(|(_, id)| used.contains(id)) {
+                self.write(&tuned, *id, &given.values); // a plan may lay them out otherwise
+            }
+            self.forget(&tuned);
             self.engine.run(&program).expect("the tuned case runs");
             let other = self.made(&tuned, y, dy_id, &dy, &gradients);
-            agree(&recording, "y", &other.y, &made.y);
+            agree(&tuned, "y", &other.y, &made.y);
             for (name, gradient) in &made.gradients {
-                agree(&recording, name, &other.gradients[name], gradient);
+                agree(&tuned, name, &other.gradients[name], gradient);
             }
         }
         made
+    }
+
+    /// Overwrites what an earlier run made, lest it be taken for this one's.
+    fn forget(&mut self, recording: &Recording) {
+        for id in recording.used() {
+            let info = recording.tensor(id);
+            if info.role == Role::Temporary && !info.image {
+                self.write(recording, id, &Values::F32(vec![f32::NAN; info.len()]));
+            }
+        }
     }
 
     fn made(

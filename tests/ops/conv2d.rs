@@ -122,8 +122,9 @@ impl Reference for Conv {
 }
 
 /// Shapes at the edges of the kernel's tiles (8 pixels, 8 rows of dw, two groups of columns, splits
-/// of 64 and more pixels, 256 rows in a sum), and what the random ones may miss.
-const EDGES: [Conv; 12] = {
+/// of 64 and more pixels, 256 rows in a sum) and of its variants' (up to 160 pixels, 128 rows of dw,
+/// 64 columns, steps of 16 terms), and what the random ones may miss.
+const EDGES: [Conv; 20] = {
     const fn conv(
         batch: usize,
         size: [usize; 2],
@@ -148,6 +149,14 @@ const EDGES: [Conv; 12] = {
         conv(2, [17, 19], 3, [3, 3], 20, 2, true),
         conv(1, [8, 8], 2, [2, 4], 6, 2, true),
         conv(1, [5, 40], 5, [5, 5], 9, 1, true),
+        conv(1, [16, 8], 16, [1, 1], 64, 1, true),
+        conv(1, [43, 3], 16, [1, 1], 68, 1, true),
+        conv(1, [7, 23], 12, [1, 1], 4, 1, true),
+        conv(1, [10, 16], 20, [3, 3], 4, 1, true),
+        conv(3, [14, 13], 20, [3, 2], 12, 1, true),
+        conv(2, [12, 11], 12, [5, 5], 20, 2, false),
+        conv(1, [9, 9], 4, [3, 3], 132, 3, true),
+        conv(1, [11, 12], 132, [1, 3], 8, 1, true),
     ]
 };
 

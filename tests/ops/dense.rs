@@ -55,7 +55,8 @@ impl Reference for Dense {
 #[test]
 fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
-    // The edges of tiles (10 examples, 4 and 8 rows, two groups of columns) and of splits (2,048).
+    // The edges of tiles (10 examples, 4 and 8 rows, two groups of columns) and of splits (2,048),
+    // and of the tiles of variants (up to 64 examples, 128 rows, 256 columns, steps of 16 terms).
     let mut shapes = vec![
         Dense(1, 1, 1),
         Dense(1, 1, 4),
@@ -73,6 +74,13 @@ fn agrees_with_plain_loops() {
         Dense(7, 36, 68),
         Dense(51, 40, 148),
         Dense(2, 4100, 128),
+        Dense(64, 128, 128),
+        Dense(65, 132, 132),
+        Dense(50, 2060, 20),
+        Dense(129, 20, 12),
+        Dense(1, 260, 700),
+        Dense(17, 4, 260),
+        Dense(33, 4100, 36),
     ];
     let mut random = Random::new(21);
     for _ in 0..10 {

@@ -1,7 +1,7 @@
 //! Tensors cut into shards give the same bits as whole ones.
 
 use inception::ops::{Adam, adam};
-use inception::plan::shard;
+use inception::plan::{self, shard};
 use inception::recording::{Recording, Role};
 use inception::tape::Tape;
 
@@ -88,6 +88,27 @@ fn a_sharded_dense_layer_trains_to_the_same_bits() {
     assert_eq!(cut.passes.len(), whole.passes.len() + 4);
 
     train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
+}
+
+#[test]
+fn tiles_in_workgroup_memory_never_lie_in_two_shards() {
+    for tiles in [plan::LARGE, plan::SMALL] {
+        let (Some(mut lab), Some(mut other)) = (check::lab(), check::lab()) else {
+            return;
+        };
+        let planned = |tape: &Tape| {
+            let mut recording = layer(tape);
+            plan::fuse_adam(&mut recording);
+            plan::workgroup(&mut recording, &tiles);
+            recording
+        };
+        let (whole, mut cut) = (planned(&lab.tape), planned(&other.tape));
+        let variants = whole.passes.iter().filter(|pass| pass.kernel.name == "dense_workgroup");
+        assert_eq!(variants.count(), 3);
+        shard(std::slice::from_mut(&mut cut), LIMIT).expect("it can be cut");
+        assert_eq!(rows(&cut, "w"), [6144, 3856]);
+        train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
+    }
 }
 
 #[test]

@@ -29,11 +29,16 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<(Vec<u32>, V
     let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
     let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
     if let Some(without) = without {
-        let mut target = Target { without: without.to_vec(), ..Target::of(&gpu) };
+        // As if it were no processor, so that what its subgroups leave goes to workgroup memory.
+        let mut target = Target { software: false, without: without.to_vec(), ..Target::of(&gpu) };
         target.buffer_limit = limit.unwrap_or(target.buffer_limit);
         recordings.fit(&target).expect("the network can be cut");
     }
     let training = recordings.training_passes().expect("training was recorded");
+    if without == Some(&[Rewrite::Subgroup]) {
+        let shared = |name| training.passes.iter().filter(|p| p.kernel.name == name).count();
+        assert!(shared("conv2d_workgroup") > 0 && shared("dense_workgroup") > 0);
+    }
     let mut weights = training.tensors.iter().filter(|info| info.name == "W_fc1");
     let shards = weights.next().expect("W_fc1").shards.len();
     let batches = Batches::new(config.order, config.seed, config.batch_size, IMAGES).expect("rows");
@@ -58,7 +63,8 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<(Vec<u32>, V
 
 #[test]
 fn shards_compute_the_same_bits() {
-    for without in [&[][..], &[Rewrite::Subgroup], &[Rewrite::Adam], &[Rewrite::Panels]] {
+    let plain = [Rewrite::Subgroup, Rewrite::Workgroup];
+    for without in [&[][..], &plain[..1], &plain, &[Rewrite::Adam], &[Rewrite::Panels]] {
         let without = Some(without);
         let (Some(whole), Some(parts)) = (train(without, None), train(without, Some(LIMIT))) else {
             return;
