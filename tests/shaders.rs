@@ -23,27 +23,32 @@ fn kernels() -> impl Iterator<Item = &'static Kernel> {
     ops::KERNELS.into_iter().chain(plan::KERNELS)
 }
 
-/// The text as it stands, and with columns by four where the file knows columns.
+/// The text as it stands, and with columns by one and by four where the file knows columns.
 fn texts(kernel: &Kernel) -> Vec<(String, String)> {
     let mut texts = vec![(kernel.name.to_string(), kernel.source.to_string())];
-    let by_four = [
-        ("Columns", Value::Type("vec4<f32>")),
-        ("Places", Value::Type("vec4<u32>")),
-        ("Flags", Value::Type("vec4<bool>")),
-        ("WIDTH", Value::U32(4)),
-    ];
-    let known: Vec<_> = by_four
-        .into_iter()
-        .filter(|(name, value)| {
+    let by = |columns, places, flags, width, packed| {
+        [
+            ("Columns", Value::Type(columns)),
+            ("Places", Value::Type(places)),
+            ("Flags", Value::Type(flags)),
+            ("WIDTH", Value::U32(width)),
+            ("PACKED", Value::U32(packed)),
+        ]
+    };
+    let by_one = ("by one", by("f32", "u32", "bool", 1, 0));
+    let by_four = ("by four", by("vec4<f32>", "vec4<u32>", "vec4<bool>", 4, 1));
+    for (how, constants) in [by_one, by_four] {
+        let known = constants.into_iter().filter(|(name, value)| {
             let kind = match value {
                 Value::Type(_) => format!("\nalias {name} ="),
                 _ => format!("\nconst {name}:"),
             };
             kernel.source.contains(&kind)
-        })
-        .collect();
-    if known.first().is_some_and(|(name, _)| *name == "Columns") {
-        texts.push((format!("{} by four", kernel.name), kernel.specialize(&known)));
+        });
+        let known: Vec<_> = known.collect();
+        if known.first().is_some_and(|(name, _)| *name == "Columns") {
+            texts.push((format!("{} {how}", kernel.name), kernel.specialize(&known)));
+        }
     }
     texts
 }
