@@ -104,7 +104,7 @@ fn agrees_with_plain_loops() {
 /// Heights of one and of several threads, windows beyond the image, strides beyond the window, and
 /// windows of more pixels than a byte counts.
 #[rustfmt::skip]
-const ODD: [Pool; 16] = [
+const ODD: [Pool; 17] = [
     Pool { shape: [1, 1, 1, 1], size: 1, stride: 1, same: true },
     Pool { shape: [2, 1, 1, 4], size: 3, stride: 1, same: true },
     Pool { shape: [2, 8, 1, 1], size: 3, stride: 1, same: true },
@@ -121,6 +121,8 @@ const ODD: [Pool; 16] = [
     Pool { shape: [1, 18, 19, 3], size: 17, stride: 1, same: false },
     Pool { shape: [1, 6, 5, 8], size: 18, stride: 3, same: true },
     Pool { shape: [3, 28, 28, 72], size: 3, stride: 1, same: true },
+    // Many images, of which a thread's last row would reach into the next.
+    Pool { shape: [60, 9, 7, 64], size: 3, stride: 1, same: true },
 ];
 
 #[test]
