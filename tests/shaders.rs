@@ -35,28 +35,33 @@ const TILES: [&str; 8] = [
     "COLUMN_LOADS",
 ];
 
-/// The text as it stands, with columns by four where the file knows columns, and with its lines
-/// repeated where it has tiles.
+/// The text as it stands, with columns by one and by four where the file knows columns, and
+/// with its lines repeated where it has tiles.
 fn texts(kernel: &Kernel) -> Vec<(String, String)> {
     let mut texts = vec![(kernel.name.to_string(), kernel.source.to_string())];
-    let by_four = [
-        ("Columns", Value::Type("vec4<f32>")),
-        ("Places", Value::Type("vec4<u32>")),
-        ("Flags", Value::Type("vec4<bool>")),
-        ("WIDTH", Value::U32(4)),
-    ];
-    let known: Vec<_> = by_four
-        .into_iter()
-        .filter(|(name, value)| {
+    let by = |columns, places, flags, width, packed| {
+        [
+            ("Columns", Value::Type(columns)),
+            ("Places", Value::Type(places)),
+            ("Flags", Value::Type(flags)),
+            ("WIDTH", Value::U32(width)),
+            ("PACKED", Value::U32(packed)),
+        ]
+    };
+    let by_one = ("by one", by("f32", "u32", "bool", 1, 0));
+    let by_four = ("by four", by("vec4<f32>", "vec4<u32>", "vec4<bool>", 4, 1));
+    for (how, constants) in [by_one, by_four] {
+        let known = constants.into_iter().filter(|(name, value)| {
             let kind = match value {
                 Value::Type(_) => format!("\nalias {name} ="),
                 _ => format!("\nconst {name}:"),
             };
             kernel.source.contains(&kind)
-        })
-        .collect();
-    if known.first().is_some_and(|(name, _)| *name == "Columns") {
-        texts.push((format!("{} by four", kernel.name), kernel.specialize(&known)));
+        });
+        let known: Vec<_> = known.collect();
+        if known.first().is_some_and(|(name, _)| *name == "Columns") {
+            texts.push((format!("{} {how}", kernel.name), kernel.specialize(&known)));
+        }
     }
     let tiles = TILES.map(|name| (name, Value::U32(2)));
     let declared = |name: &str| kernel.source.contains(&format!("\nconst {name}: u32 = "));

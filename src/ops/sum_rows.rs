@@ -6,8 +6,12 @@ use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("sum_rows");
 
-/// Rows that one thread adds; more are added in two passes.
-const CHUNK: usize = 256;
+/// Rows that one thread adds, of up to twice as many; more are added in several passes. Few, so
+/// that there are threads enough and the rounding errors of no long sum add up.
+const CHUNK: usize = 32;
+/// Neighbouring groups of columns that a thread takes: a whole cache line. On processors each
+/// thread waits for its own line, so lines should not be shared.
+const SPAN: usize = 4;
 
 impl<'t> Tensor<'t> {
     /// `y[n] = sum over r of x[r, n]`, where `r` counts the first `axes` axes: shape
@@ -20,18 +24,17 @@ impl<'t> Tensor<'t> {
     pub fn sum_rows(self, axes: usize) -> Tensor<'t> {
         let shape = self.shape();
         assert!(axes < shape.len(), "sum_rows: {axes} axes of {shape:?} leave nothing");
-        let height: usize = shape[..axes].iter().product();
+        let mut height: usize = shape[..axes].iter().product();
         let columns: usize = shape[axes..].iter().product();
-        if height > 2 * CHUNK {
+        let mut x = self;
+        while height > 2 * CHUNK {
             let chunks = height.div_ceil(CHUNK);
             let partial = self.tape().temporary(&[chunks, columns]);
-            self.sum_chunks(partial, height, columns, CHUNK);
-            let y = self.tape().temporary(&shape[axes..]);
-            partial.sum_chunks(y, chunks, columns, chunks);
-            return y;
+            x.sum_chunks(partial, height, columns, CHUNK);
+            (x, height) = (partial, chunks);
         }
         let y = self.tape().temporary(&shape[axes..]);
-        self.sum_chunks(y, height, columns, height);
+        x.sum_chunks(y, height, columns, height);
         y
     }
 
@@ -43,10 +46,11 @@ impl<'t> Tensor<'t> {
             ("HEIGHT", height.into()),
             ("GROUPS", groups.into()),
             ("CHUNK", chunk.into()),
+            ("SPAN", SPAN.into()),
             ("X_STRIDE", groups.into()),
             ("X_FIRST", 0u32.into()),
         ];
-        let threads = [groups, height.div_ceil(chunk), 1];
+        let threads = [height.div_ceil(chunk) * groups.div_ceil(SPAN), 1, 1];
         self.tape().dispatch(&KERNEL, "forward", &constants, &[("x", self), ("y", y)], threads);
     }
 }

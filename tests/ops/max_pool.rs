@@ -23,7 +23,7 @@ impl Pool {
         Pool {
             shape: [
                 random.between(1, 3),
-                random.between(least, 11),
+                random.between(least, 27),
                 random.between(least, 11),
                 random.pick(&[1, 2, 3, 4, 5, 8, 12, 36]),
             ],
@@ -101,6 +101,46 @@ fn agrees_with_plain_loops() {
     }
 }
 
+/// Heights of one and of several threads, windows beyond the image, strides beyond the window, and
+/// windows of more pixels than a byte counts.
+#[rustfmt::skip]
+const ODD: [Pool; 17] = [
+    Pool { shape: [1, 1, 1, 1], size: 1, stride: 1, same: true },
+    Pool { shape: [2, 1, 1, 4], size: 3, stride: 1, same: true },
+    Pool { shape: [2, 8, 1, 1], size: 3, stride: 1, same: true },
+    Pool { shape: [1, 9, 1, 4], size: 3, stride: 2, same: true },
+    Pool { shape: [1, 1, 9, 3], size: 3, stride: 1, same: true },
+    Pool { shape: [2, 16, 3, 8], size: 3, stride: 1, same: true },
+    Pool { shape: [1, 17, 5, 4], size: 2, stride: 3, same: false },
+    Pool { shape: [1, 25, 4, 6], size: 1, stride: 3, same: true },
+    Pool { shape: [1, 31, 2, 4], size: 2, stride: 5, same: false },
+    Pool { shape: [1, 3, 4, 4], size: 7, stride: 1, same: true },
+    Pool { shape: [2, 2, 3, 5], size: 9, stride: 2, same: true },
+    Pool { shape: [1, 19, 18, 4], size: 16, stride: 1, same: false },
+    Pool { shape: [1, 18, 19, 4], size: 17, stride: 1, same: false },
+    Pool { shape: [1, 18, 19, 3], size: 17, stride: 1, same: false },
+    Pool { shape: [1, 6, 5, 8], size: 18, stride: 3, same: true },
+    Pool { shape: [3, 28, 28, 72], size: 3, stride: 1, same: true },
+    // Many images, of which a thread's last row would reach into the next.
+    Pool { shape: [60, 9, 7, 64], size: 3, stride: 1, same: true },
+];
+
+#[test]
+fn odd_shapes() {
+    let Some(mut lab) = check::lab() else { return };
+    let mut random = Random::new(53);
+    for pool in ODD {
+        let x = random.floats(&pool.shape);
+        let ties: Vec<_> = x.iter().map(|x| (x * 2.0).round()).collect();
+        for x in [x, ties] {
+            let x = [float("x", &pool.shape, x)];
+            pool.agrees(&mut lab, &x, PRODUCTS, |t| {
+                t[0].max_pool(pool.size, pool.stride, padding(pool.same))
+            });
+        }
+    }
+}
+
 #[test]
 fn the_plain_loops_differentiate() {
     let mut random = Random::new(52);
@@ -135,14 +175,25 @@ fn golden() {
 #[test]
 fn the_first_of_equal_values_takes_the_whole_gradient() {
     let Some(mut lab) = check::lab() else { return };
-    for value in [0.0, 1.0, -1.0, f32::MIN, f32::NEG_INFINITY] {
-        let x = [float("x", &[1, 4, 4, 1], vec![value; 16])];
-        let dy = [1.0, 2.0, 3.0, 4.0];
-        let made = lab.run(&x, |_| dy.to_vec(), |t| t[0].max_pool(2, 2, Padding::Valid));
-        check::same(&"equal", "y", &made.y, &[value; 4]);
-        let mut dx = [0.0; 16];
-        (dx[0], dx[2], dx[8], dx[10]) = (1.0, 2.0, 3.0, 4.0);
-        check::same(&format!("all {value:e}"), "dx", &made.gradients["x"], &dx);
+    let zeros = |i: usize| if i.is_multiple_of(3) { 0.0 } else { -0.0 };
+    let values = [0.0, 1.0, -1.0, f32::MIN, f32::NEG_INFINITY, f32::INFINITY];
+    for pool in ODD {
+        let count: usize = pool.shape.iter().product();
+        let images = values.iter().map(|&value| vec![value; count]);
+        for x in images.chain([(0..count).map(zeros).collect()]) {
+            // Whole numbers, so that their sums are exact.
+            let dy = |shape: &[usize]| (1..=shape.iter().product()).map(|i| i as f32).collect();
+            let given = [float("x", &pool.shape, x.clone())];
+            let made =
+                lab.run(&given, dy, |t| t[0].max_pool(pool.size, pool.stride, padding(pool.same)));
+            let what = format!("{pool:?}, all {:e}", x[0]);
+            let winners = pool.winners(&check::wide(&x));
+            let y: Vec<_> = winners.iter().map(|&at| x[at]).collect();
+            check::same(&what, "y", &made.y, &y);
+            let mut dx = vec![0.0; count];
+            winners.iter().enumerate().for_each(|(i, &at)| dx[at] += (i + 1) as f32);
+            check::same(&what, "dx", &made.gradients["x"], &dx);
+        }
     }
 }
 
@@ -181,5 +232,24 @@ fn a_nan_reaches_every_window_that_it_is_in() {
             let near = channel == 1 && row.abs_diff(2) <= 1 && column.abs_diff(2) <= 1;
             assert_eq!(y.is_nan(), near, "{channels} channels, y at {row}, {column}: {y}");
         }
+    }
+}
+
+#[test]
+fn the_last_nan_of_a_window_takes_the_gradient() {
+    let Some(mut lab) = check::lab() else { return };
+    for channels in [1, 4] {
+        let shape = [1, 5, 6, channels];
+        let mut x = Random::new(2).floats(&shape);
+        let at = |row: usize, column: usize| (row * 6 + column) * channels;
+        (x[at(2, 2)], x[at(2, 3)], x[at(3, 2)]) = (f32::NAN, f32::NAN, f32::NAN);
+        let made = lab.run(
+            &[float("x", &shape, x)],
+            |shape| vec![1.0; shape.iter().product()],
+            |t| t[0].max_pool(3, 1, Padding::Same),
+        );
+        let dx = &made.gradients["x"];
+        // Of the windows that show one of them, by their last row and columns.
+        assert_eq!([dx[at(2, 2)], dx[at(2, 3)], dx[at(3, 2)]], [1.0, 5.0, 9.0]);
     }
 }

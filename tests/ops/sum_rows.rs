@@ -22,10 +22,11 @@ impl Reference for SumRows {
 fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(91);
-    // Up to 512 rows in one pass, more in chunks of 256.
-    let heights = [1, 2, 255, 256, 257, 511, 512, 513, 768, 1000, 1025];
+    // Up to 64 rows in one pass, up to 2048 in two, more in three; four groups of columns a thread.
+    let heights = [1, 2, 31, 32, 33, 63, 64, 65, 96, 1000, 2047, 2048, 2049, 2080, 5000];
     let mut shapes: Vec<_> = heights.map(|n| (n, 1)).to_vec();
     shapes.extend(heights.map(|n| (n, random.pick(&[3, 4, 8, 10, 64, 257]))));
+    shapes.extend([1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 20, 24, 28, 32, 36].map(|n| (65, n)));
     for _ in 0..16 {
         shapes.push((random.between(1, 700), random.between(1, 300)));
     }
