@@ -106,6 +106,7 @@
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
 //! | [`model`] | the Inception module, the network, initial values |
 //! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
+//! | [`cost`] | the arithmetic and the bytes of each pass of a recording |
 //! | [`gpu`] | choosing an adapter, its limits, the device |
 //! | [`engine`] | device memory, pipelines, replay, results back |
 //! | [`timing`] | how long each pass takes |
@@ -138,6 +139,8 @@ pub mod ops;
 pub mod model;
 
 pub mod plan;
+
+pub mod cost;
 
 pub mod gpu;
 
