@@ -169,7 +169,8 @@ fn only_the_slice_counts() {
 #[test]
 fn a_batch_reads_its_own_images_only() {
     let recordings = Recordings::inference(&Config::preset(Preset::Quick), 10_000, [28, 28]);
-    let cost = of(recordings.inference_passes(), "batch batch.images");
+    let inference = recordings.inference_passes().expect("inference was recorded");
+    let cost = of(inference, "batch batch.images");
     assert_eq!((cost.read, cost.written), (100 * 784 + 4 * 100, 4 * 100 * 784));
 }
 

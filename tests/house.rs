@@ -217,7 +217,7 @@ fn help(command: &str) -> String {
 
 #[test]
 fn the_readmes_flags_are_known() {
-    let commands = ["train", "test", "predict", "devices", "profile"];
+    let commands = ["train", "test", "predict", "devices", "profile", "bench"];
     let helps = commands.map(|command| (command, flags(&help(command))));
     for line in shell_lines() {
         // What stands behind the program's name, however it is started.
