@@ -164,8 +164,17 @@ fn links_lead_somewhere() {
 
 /// Whether the text in backticks is meant as a file or folder of the tree.
 fn is_path(text: &str) -> bool {
-    let folders =
-        ["src/", "shaders/", "tests/", "examples/", "scripts/", "assets/", "docs/", ".ci/"];
+    let folders = [
+        "src/",
+        "shaders/",
+        "tests/",
+        "benches/",
+        "examples/",
+        "scripts/",
+        "assets/",
+        "docs/",
+        ".ci/",
+    ];
     folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(['<', '*', ' '])
 }
 
