@@ -4,7 +4,8 @@
 //! `cargo bench --bench kernels -- [FILTER] [--software] [--batch N] ..`
 //!
 //! Passes are timed by the adapter's timestamps. Several passes of one entry (shards of a large
-//! tensor) count together; the sums behind split products are no products and not shown.
+//! tensor) count together. What stands round a product, sums of its split parts and copies of what
+//! it reads, is not shown.
 
 use std::error::Error;
 

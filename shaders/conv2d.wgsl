@@ -26,6 +26,8 @@ const Y_FIRST: u32 = 0u;
 const DY_STRIDE: u32 = 1u; // the same of dy
 const DY_FIRST: u32 = 0u;
 const RELU: u32 = 0u; // 1: y is max(.., 0)
+const ADD: u32 = 0u; // 1: y is that and `earlier`
+const MASK: u32 = 0u; // 1: y is 0 where `positive` is not
 const COLUMNS: u32 = 1u; // columns of w, for flip
 const KERNEL_H: i32 = 1i;
 const KERNEL_W: i32 = 1i;
@@ -49,6 +51,8 @@ const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
 @group(0) @binding(5) var<storage, read_write> dw: array<Columns>;
 @group(0) @binding(6) var<storage, read> w_made: array<f32>;
 @group(0) @binding(7) var<storage, read_write> flipped: array<f32>;
+@group(0) @binding(8) var<storage, read> earlier: array<Columns>;
+@group(0) @binding(9) var<storage, read> positive: array<Columns>;
 
 // Where the window of output pixel `p` begins in x, dilated.
 fn window(p: u32) -> vec2<i32> {
@@ -71,10 +75,16 @@ fn tap(index: i32, c: u32) -> f32 {
     return select(0.0, x[u32(max(index, 0i)) + c], index >= 0i);
 }
 
-fn finish(value: Columns) -> Columns {
+fn finish(i: u32, value: Columns) -> Columns {
     var result = value;
     //: if RELU
     result = select(value, Columns(0.0), value < Columns(0.0));
+    //: end
+    //: if ADD
+    result += earlier[i];
+    //: end
+    //: if MASK
+    result = select(Columns(0.0), result, positive[i] > Columns(0.0));
     //: end
     return result;
 }
@@ -82,9 +92,9 @@ fn finish(value: Columns) -> Columns {
 fn store(p: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
     if (p < PIXELS) {
         let i = p * Y_STRIDE + Y_FIRST;
-        y[i + n0] = finish(first);
+        y[i + n0] = finish(i + n0, first);
         if (n1 < GROUPS) {
-            y[i + n1] = finish(second);
+            y[i + n1] = finish(i + n1, second);
         }
     }
 }

@@ -32,11 +32,19 @@ const Y_FIRST: u32 = 0u;
 const DY_STRIDE: u32 = 1u; // the same of dy
 const DY_FIRST: u32 = 0u;
 const RELU: u32 = 0u; // 1: y is max(.., 0)
+const ADD: u32 = 0u; // 1: y is that and `earlier`
+const MASK: u32 = 0u; // 1: y is 0 where `positive` is not
 const KERNEL_H: i32 = 1i;
 const KERNEL_W: i32 = 1i;
 const PAD_TOP: i32 = 0i;
 const PAD_LEFT: i32 = 0i;
 const SPLIT_ROWS: u32 = 1u; // image rows in a split of backward_w
+const X_BUFFER: u32 = 1u; // x, w, dy are read from a buffer or from an image: 1 and 0, or 0 and 1
+const X_IMAGE: u32 = 0u;
+const W_BUFFER: u32 = 1u;
+const W_IMAGE: u32 = 0u;
+const DY_BUFFER: u32 = 1u;
+const DY_IMAGE: u32 = 0u;
 const SEGMENTS: u32 = (OUT_W + TILE - 1u) / TILE; // of an image row
 const LANE_ROWS: u32 = LANES / ROW_LANES;
 const r0 = 0u;
@@ -50,21 +58,66 @@ const q0 = 0u;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dw: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> earlier: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> positive: array<vec4<f32>>;
+@group(0) @binding(8) var x_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(9) var w_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(10) var dy_image: texture_storage_2d<rgba32float, read>;
+
+fn load_x(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if X_BUFFER
+    value = x[i];
+    //: end
+    //: if X_IMAGE
+    value = textureLoad(x_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
+
+fn load_w(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if W_BUFFER
+    value = w[i];
+    //: end
+    //: if W_IMAGE
+    value = textureLoad(w_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
+
+fn load_dy(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if DY_BUFFER
+    value = dy[i];
+    //: end
+    //: if DY_IMAGE
+    value = textureLoad(dy_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
 
 // Four channels of the pixel (row, ix) of x; row is counted over all images.
 fn load(row: i32, row_inside: bool, ix: i32, quad: u32) -> vec4<f32> {
     let inside = row_inside && ix >= 0i && ix < IN_W;
     let index = u32(select(0i, row * IN_W + ix, inside)) * X_STRIDE + X_FIRST + quad;
-    return select(vec4<f32>(0.0), x[index], inside);
+    return select(vec4<f32>(0.0), load_x(index), inside);
 }
 
 fn store(image_row: u32, ox: u32, n: u32, value: vec4<f32>) {
     if (image_row < IMAGE_ROWS && ox < OUT_W && n < GROUPS) {
+        let i = (image_row * OUT_W + ox) * Y_STRIDE + Y_FIRST + n;
         var result = value;
         //: if RELU
         result = select(value, vec4<f32>(0.0), value < vec4<f32>(0.0));
         //: end
-        y[(image_row * OUT_W + ox) * Y_STRIDE + Y_FIRST + n] = result;
+        //: if ADD
+        result += earlier[i];
+        //: end
+        //: if MASK
+        result = select(vec4<f32>(0.0), result, positive[i] > vec4<f32>(0.0));
+        //: end
+        y[i] = result;
     }
 }
 
@@ -112,10 +165,10 @@ fn convolve(group: vec3<u32>, lane: u32) {
                 for (var j = 0u; j < min(ROW_LANES, QUADS - block); j++) {
                     let k = (row + j) * 4u * GROUPS;
                     //: for s0 in SPAN
-                    let wx_s0 = w[k + m_s0];
-                    let wy_s0 = w[k + GROUPS + m_s0];
-                    let wz_s0 = w[k + 2u * GROUPS + m_s0];
-                    let ww_s0 = w[k + 3u * GROUPS + m_s0];
+                    let wx_s0 = load_w(k + m_s0);
+                    let wy_s0 = load_w(k + GROUPS + m_s0);
+                    let wz_s0 = load_w(k + 2u * GROUPS + m_s0);
+                    let ww_s0 = load_w(k + 3u * GROUPS + m_s0);
                     //: end
                     //: for r0 in TILE
                     let v_r0 = subgroupShuffle(x_r0, home + j);
@@ -211,7 +264,7 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
             //: end
             let pixel = (image_row * OUT_W + ox) * DY_STRIDE + DY_FIRST;
             //: for s0 in SPAN
-            let g_s0 = dy[pixel + m_s0];
+            let g_s0 = load_dy(pixel + m_s0);
             //: end
             //: for u0 in TAPS
             //: for q0 in QUADS_HELD

@@ -19,6 +19,7 @@ const ROWS: u32 = 1u; // k in this shard
 const EXAMPLES: u32 = 1u;
 const TILE: u32 = 1u;
 const HALF: u32 = (GROUPS + 1u) / 2u;
+const MASK: u32 = 0u; // 1: dx is 0 where `positive` is not
 const STORE_DW: u32 = 1u; // 1 or 0
 const UPDATE_W: u32 = 1u; // 1 or 0
 const BETA1: f32 = 0.9;
@@ -39,6 +40,7 @@ const r0 = 0u;
 @group(0) @binding(8) var<storage, read_write> mean: array<Columns>;
 @group(0) @binding(9) var<storage, read_write> square: array<Columns>;
 @group(0) @binding(10) var<storage, read_write> trained: array<Columns>; // w
+@group(0) @binding(11) var<storage, read> positive: array<f32>;
 
 fn store(split: u32, m: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
     if (m < BATCH) {
@@ -93,18 +95,26 @@ fn inner(first: Columns, second: Columns) -> f32 {
     return (product.x + product.y) + (product.z + product.w);
 }
 
+fn finish_dx(i: u32, value: f32) {
+    var result = value;
+    //: if MASK
+    result = select(0.0, value, positive[i] > 0.0);
+    //: end
+    dx[i] = result;
+}
+
 fn store_dx(m: u32, row: u32, values: vec4<f32>) {
     if (m < BATCH) {
         let i = m * DEPTH + FIRST_ROW + row;
-        dx[i] = values.x;
+        finish_dx(i, values.x);
         if (row + 1u < ROWS) {
-            dx[i + 1u] = values.y;
+            finish_dx(i + 1u, values.y);
         }
         if (row + 2u < ROWS) {
-            dx[i + 2u] = values.z;
+            finish_dx(i + 2u, values.z);
         }
         if (row + 3u < ROWS) {
-            dx[i + 3u] = values.w;
+            finish_dx(i + 3u, values.w);
         }
     }
 }

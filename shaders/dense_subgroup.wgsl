@@ -23,7 +23,17 @@ const GROUPS: u32 = 1u; // columns / 4
 const SPLIT: u32 = 2048u;
 const FIRST_ROW: u32 = 0u; // k where this shard begins
 const ROWS: u32 = 4u; // k in this shard
+// Groups of columns in a panel: w and what is shaped like it lie panel by panel, in each its rows.
+const PANEL: u32 = 1u;
 const LANE_ROWS: u32 = LANES / ROW_LANES;
+const COLUMN_BLOCKS: u32 = (GROUPS + ROW_LANES * SPAN - 1u) / (ROW_LANES * SPAN);
+const BATCH_BLOCKS: u32 = (BATCH + TILE * LANE_ROWS - 1u) / (TILE * LANE_ROWS);
+const ROW_BLOCKS: u32 = (ROWS / 4u + QUADS_HELD * LANE_ROWS - 1u) / (QUADS_HELD * LANE_ROWS);
+const X_BUFFER: u32 = 1u; // x and dy are read from a buffer or from an image: 1 and 0, or 0 and 1
+const X_IMAGE: u32 = 0u;
+const DY_BUFFER: u32 = 1u;
+const DY_IMAGE: u32 = 0u;
+const MASK: u32 = 0u; // 1: dx is 0 where `positive` is not
 const STORE_DW: u32 = 1u; // 1 or 0
 const UPDATE_W: u32 = 1u; // 1 or 0
 const BETA1: f32 = 0.9;
@@ -46,6 +56,31 @@ const q0 = 0u;
 @group(0) @binding(8) var<storage, read_write> mean: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> square: array<vec4<f32>>;
 @group(0) @binding(10) var<storage, read_write> trained: array<vec4<f32>>; // w
+@group(0) @binding(11) var<storage, read> positive: array<vec4<f32>>;
+@group(0) @binding(12) var x_image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(13) var dy_image: texture_storage_2d<rgba32float, read>;
+
+fn load_x(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if X_BUFFER
+    value = x[i];
+    //: end
+    //: if X_IMAGE
+    value = textureLoad(x_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
+
+fn load_dy(i: u32) -> vec4<f32> {
+    var value = vec4<f32>(0.0);
+    //: if DY_BUFFER
+    value = dy[i];
+    //: end
+    //: if DY_IMAGE
+    value = textureLoad(dy_image, vec2<u32>(i % 4096u, i / 4096u));
+    //: end
+    return value;
+}
 
 // Group of columns number `span` of this lane; `load_column` stays inside.
 fn column(group: u32, span: u32, lane: u32) -> u32 {
@@ -54,6 +89,16 @@ fn column(group: u32, span: u32, lane: u32) -> u32 {
 
 fn load_column(group: u32, span: u32, lane: u32) -> u32 {
     return min(column(group, span, lane), GROUPS - 1u);
+}
+
+// Groups of columns in the panel that group of columns n is in: the last panel may be narrower.
+fn panel_width(n: u32) -> u32 {
+    return min(PANEL, GROUPS - n / PANEL * PANEL);
+}
+
+// Where group of columns n of row 0 lies in w.
+fn panel_place(n: u32) -> u32 {
+    return n / PANEL * PANEL * ROWS + n % PANEL;
 }
 
 fn store(split: u32, m: u32, n: u32, value: vec4<f32>) {
@@ -66,13 +111,18 @@ fn store(split: u32, m: u32, n: u32, value: vec4<f32>) {
 fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let place = id.x % ROW_LANES;
     let home = id.x - place; // the first lane of this row of lanes
-    let first = (group.y * LANE_ROWS + id.x / ROW_LANES) * TILE;
+    // Neighbouring workgroups take all examples of a panel, then the next panel.
+    let serial = group.y * COLUMN_BLOCKS + group.x;
+    let block = vec2<u32>(serial / BATCH_BLOCKS, serial % BATCH_BLOCKS);
+    let first = (block.y * LANE_ROWS + id.x / ROW_LANES) * TILE;
     let split = FIRST_ROW / SPLIT + group.z;
     let begin = group.z * SPLIT / 4u;
     let end = min(begin + SPLIT / 4u, ROWS / 4u);
     //: for s0 in SPAN
-    let m_s0 = load_column(group.x, s0, id.x);
-    let first_s0 = select(vec4<f32>(0.0), b[m_s0], split == 0u);
+    let n_s0 = load_column(block.x, s0, id.x);
+    let first_s0 = select(vec4<f32>(0.0), b[n_s0], split == 0u);
+    let m_s0 = panel_place(n_s0);
+    let width_s0 = panel_width(n_s0);
     //: end
     //: for r0 in TILE
     let row_r0 = min(first + r0, BATCH - 1u) * DEPTH_QUADS + FIRST_ROW / 4u;
@@ -80,18 +130,18 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
     var sum_r0_s0 = first_s0;
     //: end
     //: end
-    for (var block = begin; block < end; block += ROW_LANES) {
-        let quad = min(block + place, end - 1u);
+    for (var at = begin; at < end; at += ROW_LANES) {
+        let quad = min(at + place, end - 1u);
         //: for r0 in TILE
-        let x_r0 = x[row_r0 + quad];
+        let x_r0 = load_x(row_r0 + quad);
         //: end
-        for (var j = 0u; j < min(ROW_LANES, end - block); j++) {
-            let k = (block + j) * 4u * GROUPS;
+        for (var j = 0u; j < min(ROW_LANES, end - at); j++) {
+            let k = (at + j) * 4u;
             //: for s0 in SPAN
-            let wx_s0 = w[k + m_s0];
-            let wy_s0 = w[k + GROUPS + m_s0];
-            let wz_s0 = w[k + 2u * GROUPS + m_s0];
-            let ww_s0 = w[k + 3u * GROUPS + m_s0];
+            let wx_s0 = w[m_s0 + k * width_s0];
+            let wy_s0 = w[m_s0 + (k + 1u) * width_s0];
+            let wz_s0 = w[m_s0 + (k + 2u) * width_s0];
+            let ww_s0 = w[m_s0 + (k + 3u) * width_s0];
             //: end
             //: for r0 in TILE
             let v_r0 = subgroupShuffle(x_r0, home + j);
@@ -106,21 +156,26 @@ fn forward(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
     }
     //: for r0 in TILE
     //: for s0 in SPAN
-    store(split, first + r0, column(group.x, s0, id.x), sum_r0_s0);
+    store(split, first + r0, column(block.x, s0, id.x), sum_r0_s0);
     //: end
     //: end
 }
 
 fn store_dx(m: u32, quad: u32, value: vec4<f32>) {
     if (m < BATCH && quad < ROWS / 4u) {
-        dx[m * DEPTH_QUADS + FIRST_ROW / 4u + quad] = value;
+        let i = m * DEPTH_QUADS + FIRST_ROW / 4u + quad;
+        var result = value;
+        //: if MASK
+        result = select(vec4<f32>(0.0), value, positive[i] > vec4<f32>(0.0));
+        //: end
+        dx[i] = result;
     }
 }
 
 @compute @workgroup_size(LANES)
 fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let quad = group.x * LANES + id.x;
-    let k = min(quad, ROWS / 4u - 1u) * 4u * GROUPS;
+    let k = min(quad, ROWS / 4u - 1u) * 4u;
     let first = group.y * TILE;
     //: for r0 in TILE
     let row_r0 = min(first + r0, BATCH - 1u) * GROUPS;
@@ -129,15 +184,17 @@ fn backward_x(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     for (var block = 0u; block < GROUPS; block += LANES) {
         let n = min(block + id.x, GROUPS - 1u);
         //: for r0 in TILE
-        let g_r0 = dy[row_r0 + n];
+        let g_r0 = load_dy(row_r0 + n);
         //: end
+        let width = panel_width(block);
+        let place = panel_place(block) + k * width;
         for (var j = 0u; j < min(LANES, GROUPS - block); j++) {
-            let i = k + block + j;
+            let i = place + j;
             // Four columns of four k, transposed: each a vector over k.
             let wx = w[i];
-            let wy = w[i + GROUPS];
-            let wz = w[i + 2u * GROUPS];
-            let ww = w[i + 3u * GROUPS];
+            let wy = w[i + width];
+            let wz = w[i + 2u * width];
+            let ww = w[i + 3u * width];
             let c0 = vec4<f32>(wx.x, wy.x, wz.x, ww.x);
             let c1 = vec4<f32>(wx.y, wy.y, wz.y, ww.y);
             let c2 = vec4<f32>(wx.z, wy.z, wz.z, ww.z);
@@ -172,7 +229,7 @@ fn finish_dw(i: u32, g: vec4<f32>) {
 
 fn store_dw(row: u32, n: u32, value: vec4<f32>) {
     if (row < ROWS && n < GROUPS) {
-        finish_dw(row * GROUPS + n, value);
+        finish_dw(panel_place(n) + row * panel_width(n), value);
     }
 }
 
@@ -180,10 +237,14 @@ fn store_dw(row: u32, n: u32, value: vec4<f32>) {
 fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let place = id.x % ROW_LANES;
     let home = id.x - place;
-    let first = (group.y * LANE_ROWS + id.x / ROW_LANES) * QUADS_HELD;
+    // Where w lies in panels, neighbouring workgroups take neighbouring rows of one panel.
+    let serial = group.y * COLUMN_BLOCKS + group.x;
+    let in_panel = vec2<u32>(serial / ROW_BLOCKS, serial % ROW_BLOCKS);
+    let block = select(group.xy, in_panel, PANEL < GROUPS);
+    let first = (block.y * LANE_ROWS + id.x / ROW_LANES) * QUADS_HELD;
     let quad = FIRST_ROW / 4u + min(first + place % QUADS_HELD, ROWS / 4u - 1u);
     //: for s0 in SPAN
-    let m_s0 = load_column(group.x, s0, id.x);
+    let m_s0 = load_column(block.x, s0, id.x);
     //: end
     //: for q0 in QUADS_HELD
     //: for s0 in SPAN
@@ -194,9 +255,9 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     //: end
     //: end
     for (var m = 0u; m < BATCH; m++) {
-        let held = x[m * DEPTH_QUADS + quad];
+        let held = load_x(m * DEPTH_QUADS + quad);
         //: for s0 in SPAN
-        let g_s0 = dy[m * GROUPS + m_s0];
+        let g_s0 = load_dy(m * GROUPS + m_s0);
         //: end
         //: for q0 in QUADS_HELD
         let v_q0 = subgroupShuffle(held, home + q0);
@@ -219,6 +280,6 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     //: end
     //: end
     for (var i = 0u; i < 4u * QUADS_HELD * SPAN; i++) {
-        store_dw(first * 4u + i / SPAN, column(group.x, i % SPAN, id.x), sums[i]);
+        store_dw(first * 4u + i / SPAN, column(block.x, i % SPAN, id.x), sums[i]);
     }
 }

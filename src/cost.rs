@@ -4,9 +4,9 @@
 //! an operation counts alike.
 //!
 //! - Products (`conv2d`, `dense`): two operations, a multiplication and an addition, for each
-//!   product that is summed. As is usual, taps on the padding count like others, and adding a bias
-//!   or cutting off with a fused ReLU is not counted. The three directions of a product have the
-//!   same count.
+//!   product that is summed. As is usual, taps on the padding count like others, and what is done
+//!   to a sum at its end (bias, ReLU, another gradient) is not counted. The three directions of a
+//!   product have the same count.
 //! - Adam, on its own or fused: 12 for each element of its variable.
 //! - All else roughly: one for each element of the largest tensor, times the window's extent where
 //!   there is one (pooling). A root, a power or a division counts as one, and so do copies: such
@@ -15,12 +15,12 @@
 //!   the slice of it that the pass takes. What an operation reads again where no cache holds it
 //!   comes on top in truth; what a cache still holds from the pass before does not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Add;
 
 use crate::kernel::{self, Slot, Value};
 use crate::ops;
-use crate::recording::{Bound, Pass, Recording, Rows, TensorInfo};
+use crate::recording::{Bound, COPY, Pass, Recording, Rows, TensorInfo};
 
 /// Operations of Adam's update of one element.
 const ADAM: u64 = 12;
@@ -84,19 +84,34 @@ pub fn costs(recording: &Recording) -> Vec<Cost> {
         let entry = entries.get(pass.entry);
         entry.unwrap_or_else(|| panic!("pass `{}` has no such entry", pass.label())).slots.clone()
     };
-    recording.passes.iter().map(|pass| cost(pass, recording, |name| entry(pass)[name])).collect()
+    let costs = recording.passes.iter().map(|pass| match pass.kernel.name == COPY.name {
+        true => copy(pass, recording),
+        false => cost(pass, recording, &entry(pass)),
+    });
+    costs.collect()
 }
 
-fn cost(pass: &Pass, recording: &Recording, mut slot: impl FnMut(&str) -> Slot) -> Cost {
+/// The device's own copy of a tensor, which no shader describes.
+fn copy(pass: &Pass, recording: &Recording) -> Cost {
+    let bytes = pass.tensors.first().map_or(0, |x| recording.tensor(x.tensor).len() as u64 * 4);
+    Cost { read: bytes, written: bytes, ..Cost::default() }
+}
+
+fn cost(pass: &Pass, recording: &Recording, slots: &BTreeMap<String, Slot>) -> Cost {
     let work = Work::new(pass, recording);
     let (product_flop, other_flop) = work.flop();
     let mut cost = Cost { product_flop, other_flop, ..Cost::default() };
     for bound in &pass.tensors {
-        let (slot, bytes) = (slot(bound.name), work.bytes(bound));
+        let (slot, bytes) = (slots[bound.name], work.bytes(bound));
         cost.read += if slot.reads { bytes } else { 0 };
         cost.written += if slot.writes { bytes } else { 0 };
     }
     cost
+}
+
+/// The operand's name, whether the pass takes it from a buffer or from an image.
+fn operand(bound: &Bound) -> &'static str {
+    bound.name.strip_suffix("_image").unwrap_or(bound.name)
 }
 
 /// A pass with its tensors and the operation that its kernel, a variant perhaps, is of.
@@ -116,7 +131,7 @@ impl<'a> Work<'a> {
     }
 
     fn tensor(&self, name: &str) -> Option<&TensorInfo> {
-        let bound = self.pass.tensors.iter().find(|bound| bound.name == name)?;
+        let bound = self.pass.tensors.iter().find(|bound| operand(bound) == name)?;
         Some(self.recording.tensor(bound.tensor))
     }
 
@@ -174,13 +189,13 @@ impl<'a> Work<'a> {
     }
 
     fn elements_of(&self, name: &str) -> u64 {
-        let bound = self.pass.tensors.iter().find(|bound| bound.name == name);
+        let bound = self.pass.tensors.iter().find(|bound| operand(bound) == name);
         bound.map_or(0, |bound| self.elements(bound))
     }
 
     /// Bytes of the tensor that the pass takes.
     fn bytes(&self, bound: &Bound) -> u64 {
-        match (self.op, bound.name) {
+        match (self.op, operand(bound)) {
             // Single bytes: one of all the images' for each element made.
             ("batch", "bytes") => self.elements_of("x").max(self.elements_of("label")),
             _ => self.elements(bound) * 4,
@@ -197,7 +212,7 @@ impl<'a> Work<'a> {
         }
         match self.op {
             "conv2d" => {
-                let channels = self.weights(4).map_or(usize::MAX, |weights| match bound.name {
+                let channels = self.weights(4).map_or(usize::MAX, |weights| match operand(bound) {
                     "x" => weights[2],
                     _ => weights[3],
                 });
@@ -205,7 +220,7 @@ impl<'a> Work<'a> {
             }
             "sum_rows" if bound.name == "x" => slice(info, self.columns("y")),
             "concat" => slice(info, self.columns("x").min(self.columns("dx"))),
-            "dense" if self.follows_rows(bound.name, info) => self.rows_share(all),
+            "dense" if self.follows_rows(operand(bound), info) => self.rows_share(all),
             "batch" if bound.name == "bytes" => 0,
             _ => all,
         }

@@ -4,10 +4,17 @@ use std::collections::{HashMap, VecDeque};
 
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
+mod memory;
+
+mod step;
+
+use self::memory::Memory;
+use self::step::Step;
+pub(crate) use self::step::encode_timed;
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::Gpu;
 use crate::kernel;
-use crate::recording::{Pass, Recording, TensorId, TensorInfo};
+use crate::recording::{COPY, Pass, Recording, TensorId, TensorInfo};
 
 /// What can go wrong between a recording and its results.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +44,13 @@ pub enum EngineError {
 /// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
 pub struct Engine {
     pub(crate) gpu: Gpu,
-    buffers: HashMap<(TensorId, usize), wgpu::Buffer>,
-    /// Buffers that tensors share, by the number that `plan::place` gave them.
-    shared: HashMap<usize, wgpu::Buffer>,
+    memory: Memory,
     pipelines: HashMap<(String, &'static str), wgpu::ComputePipeline>,
     modules: HashMap<String, wgpu::ShaderModule>,
     /// Free staging buffers for small results, by size.
     free: HashMap<u64, Vec<wgpu::Buffer>>,
     /// Submissions not yet waited for.
     in_flight: VecDeque<wgpu::SubmissionIndex>,
-    bytes: u64,
 }
 
 /// Submissions that may wait on the device at once; more would only hold memory.
@@ -55,21 +59,6 @@ const MAX_IN_FLIGHT: usize = 3;
 /// A recording made ready: replaying it makes no buffer, bind group or pipeline.
 pub struct Program {
     pub(crate) steps: Vec<Step>,
-}
-
-pub(crate) struct Step {
-    pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-}
-
-impl Step {
-    pub(crate) fn dispatch(&self, pass: &mut wgpu::ComputePass) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        let [x, y, z] = self.workgroups;
-        pass.dispatch_workgroups(x, y, z);
-    }
 }
 
 impl Program {
@@ -96,13 +85,11 @@ impl Engine {
     pub fn new(gpu: Gpu) -> Engine {
         Engine {
             gpu,
-            buffers: HashMap::new(),
-            shared: HashMap::new(),
+            memory: Memory::default(),
             pipelines: HashMap::new(),
             modules: HashMap::new(),
             free: HashMap::new(),
             in_flight: VecDeque::new(),
-            bytes: 0,
         }
     }
 
@@ -122,7 +109,7 @@ impl Engine {
 
     /// Bytes of device memory that tensors take.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.memory.bytes
     }
 
     /// Makes a recording ready: gives each used tensor a zeroed buffer (unless an earlier recording
@@ -138,42 +125,25 @@ impl Engine {
         for id in recording.used() {
             let info = recording.tensor(id);
             for shard in 0..info.shards.len() {
-                self.allocate(id, shard, info);
+                self.memory.allocate(&self.gpu.device, id, shard, info);
             }
         }
         self.check()?;
-        let steps: Result<_, _> = recording.passes.iter().map(|pass| self.prepare(pass)).collect();
+        let steps: Result<_, _> =
+            recording.passes.iter().map(|pass| self.prepare(recording, pass)).collect();
         self.check()?;
         Ok(Program { steps: steps? })
     }
 
-    fn allocate(&mut self, id: TensorId, shard: usize, info: &TensorInfo) {
-        if self.buffers.contains_key(&(id, shard)) {
-            return;
+    fn prepare(&mut self, recording: &Recording, pass: &Pass) -> Result<Step, EngineError> {
+        if std::ptr::eq(pass.kernel, &COPY) {
+            let [x, y] = [&pass.tensors[0], &pass.tensors[1]];
+            return Ok(Step::Copy {
+                from: self.memory.buffer(x.tensor, x.shard).clone(),
+                to: self.memory.image(y.tensor, y.shard).clone(),
+                bytes: recording.tensor(x.tensor).shard_bytes(x.shard),
+            });
         }
-        let storage = info.storage.as_ref().map(|storage| storage[shard]);
-        let buffer = match storage.and_then(|storage| self.shared.get(&storage.number)) {
-            Some(shared) => shared.clone(),
-            None => {
-                let size = storage.map_or(info.shard_bytes(shard), |storage| storage.bytes);
-                self.bytes += size;
-                self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some(&info.name),
-                    size,
-                    usage: wgpu::BufferUsages::STORAGE
-                        | wgpu::BufferUsages::COPY_SRC
-                        | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                })
-            }
-        };
-        if let Some(storage) = storage {
-            self.shared.insert(storage.number, buffer.clone());
-        }
-        self.buffers.insert((id, shard), buffer);
-    }
-
-    fn prepare(&mut self, pass: &Pass) -> Result<Step, EngineError> {
         let text = pass.kernel.specialize(&pass.all_constants());
         let refused = |reason: String| EngineError::Pass {
             pass: pass.label(),
@@ -189,22 +159,18 @@ impl Engine {
         let workgroups =
             workgroups(pass, &entry, self.gpu.facts.max_workgroups).map_err(refused)?;
         let pipeline = self.pipeline(pass, text);
-        let buffers = pass.tensors.iter().map(|bound| {
-            let slot = entry.slots[bound.name];
-            (slot.binding, &self.buffers[&(bound.tensor, bound.shard)])
+        let places = pass.tensors.iter().map(|bound| {
+            (entry.slots[bound.name].binding, self.memory.place(bound.tensor, bound.shard))
         });
-        let bindings: Vec<_> = buffers
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
+        let bindings: Vec<_> = places
+            .map(|(binding, place)| wgpu::BindGroupEntry { binding, resource: place.resource() })
             .collect();
         let bind_group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&pass.label()),
             layout: &pipeline.get_bind_group_layout(0),
             entries: &bindings,
         });
-        Ok(Step { pipeline, bind_group, workgroups })
+        Ok(Step::Dispatch { pipeline, bind_group, workgroups })
     }
 
     fn pipeline(&mut self, pass: &Pass, text: String) -> wgpu::ComputePipeline {
@@ -238,12 +204,7 @@ impl Engine {
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn run(&mut self, program: &Program) -> Result<(), EngineError> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut compute = encoder.begin_compute_pass(&Default::default());
-            for step in &program.steps {
-                step.dispatch(&mut compute);
-            }
-        }
+        step::encode(&mut encoder, &program.steps);
         self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
         while self.in_flight.len() > MAX_IN_FLIGHT {
             let oldest = self.in_flight.pop_front();
@@ -291,7 +252,17 @@ impl Engine {
         let mut begin = 0;
         for (shard, rows) in info.shards.iter().enumerate() {
             let end = begin + rows * row;
-            self.gpu.queue.write_buffer(&self.buffers[&(id, shard)], 0, &bytes[begin..end]);
+            let plain = &bytes[begin..end];
+            let buffer = self.memory.buffer(id, shard);
+            if info.panel.is_some() {
+                let mut placed = vec![0; plain.len()];
+                for (from, to) in info.runs(plain.len()) {
+                    placed[to].copy_from_slice(&plain[from]);
+                }
+                self.gpu.queue.write_buffer(buffer, 0, &placed);
+            } else {
+                self.gpu.queue.write_buffer(buffer, 0, plain);
+            }
             if info.shards.len() > 1 {
                 // Hands the staged copy on, lest all shards be held twice.
                 self.gpu.queue.submit([]);
@@ -311,7 +282,16 @@ impl Engine {
         let mut bytes = Vec::with_capacity(info.len() * 4);
         let row = info.len() / info.shape[0] * 4;
         for (shard, rows) in info.shards.iter().enumerate() {
-            bytes.extend(self.read_buffer(&self.buffers[&(id, shard)], (rows * row) as u64)?);
+            let placed = self.read_buffer(self.memory.buffer(id, shard), (rows * row) as u64)?;
+            if info.panel.is_some() {
+                let begin = bytes.len();
+                bytes.resize(begin + placed.len(), 0);
+                for (to, from) in info.runs(placed.len()) {
+                    bytes[begin..][to].copy_from_slice(&placed[from]);
+                }
+            } else {
+                bytes.extend(placed);
+            }
         }
         Ok(bytes)
     }
@@ -340,7 +320,7 @@ impl Engine {
         let size = elements as u64 * 4;
         let free = self.free.get_mut(&size).and_then(Vec::pop);
         let to = free.unwrap_or_else(|| self.staging(size));
-        let pending = self.copy(&self.buffers[&(id, 0)], to, size);
+        let pending = self.copy(self.memory.buffer(id, 0), to, size);
         self.check()?;
         Ok(pending)
     }

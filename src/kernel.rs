@@ -121,6 +121,11 @@ impl Kernel {
         self.unroll(lines)
     }
 
+    /// Whether the file declares a variable of that name that its entries may write.
+    pub fn writes(&self, variable: &str) -> bool {
+        self.source.contains(&format!("var<storage, read_write> {variable}:"))
+    }
+
     fn unroll(&self, lines: Vec<String>) -> String {
         let sizes: BTreeMap<String, usize> = lines.iter().filter_map(|l| size(l)).collect();
         let mut followers = BTreeMap::new();
@@ -219,7 +224,7 @@ fn declares(line: &str, name: &str, value: &Value) -> bool {
     head == expected
 }
 
-/// A storage buffer that an entry point uses.
+/// A storage buffer or image that an entry point uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// The number in `@binding(..)` of group 0.
@@ -228,6 +233,8 @@ pub struct Slot {
     pub writes: bool,
     /// The entry point loads from it.
     pub reads: bool,
+    /// An image, not a buffer.
+    pub image: bool,
 }
 
 /// What naga says of one entry point.
@@ -264,7 +271,8 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
                 _ => false,
             };
             let reads = uses[handle].contains(naga::valid::GlobalUse::READ);
-            Some((variable.name.clone()?, Slot { binding, writes, reads }))
+            let image = matches!(module.types[variable.ty].inner, naga::TypeInner::Image { .. });
+            Some((variable.name.clone()?, Slot { binding, writes, reads, image }))
         });
         let described = EntryPoint {
             workgroup_size: entry.workgroup_size,

@@ -1,12 +1,20 @@
 //! What will run, as plain data: passes over named tensors. Printable, comparable, without a GPU.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::kernel::{Constant, Kernel, Value};
 
 /// A tensor's number on its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TensorId(pub u32);
+
+/// Vectors of four in a row of an image: vector `i` is at `(i % IMAGE_WIDTH, i / IMAGE_WIDTH)`, as
+/// the kernels that read images have it.
+pub const IMAGE_WIDTH: u32 = 4096;
+
+/// The device's own copy of a buffer (`x`) to an image (`y`). It has no shader.
+pub static COPY: Kernel = Kernel { name: "copy", source: "" };
 
 /// What a tensor is for, which decides who writes it and whether it outlives a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +40,12 @@ pub struct TensorInfo {
     pub role: Role,
     /// Rows (of the outermost extent) in each of the buffers that hold it; one entry when whole.
     pub shards: Vec<usize>,
+    /// Lies in a two-dimensional image of vectors of four, [`IMAGE_WIDTH`] in a row, instead of in
+    /// buffers. Only [`COPY`] writes it.
+    pub image: bool,
+    /// Elements of a row in each panel, where a shard's rows are cut into panels that lie one after
+    /// the other, the last one narrower; `None` where rows lie whole.
+    pub panel: Option<usize>,
     /// The shared buffer of each shard, when a plan found one; else each has a buffer of its own.
     pub storage: Option<Vec<Storage>>,
 }
@@ -56,10 +70,27 @@ impl TensorInfo {
         self.len() == 0
     }
 
-    /// Bytes of each shard's buffer, padded to 16 so that a kernel may see it as `vec4`s.
+    /// Bytes of each shard's buffer, padded to 16 so that a kernel may see it as `vec4`s; of an
+    /// image its whole rows.
     pub fn shard_bytes(&self, shard: usize) -> u64 {
         let row = self.len() / self.shape[0];
-        ((self.shards[shard] * row * 4).next_multiple_of(16)) as u64
+        let grain = if self.image { IMAGE_WIDTH as usize * 16 } else { 16 };
+        ((self.shards[shard] * row * 4).next_multiple_of(grain)) as u64
+    }
+
+    /// The parts of a shard of that many bytes as `(in rows, in memory)`: where each run of
+    /// neighbouring elements lies in plain row-major order and where in this tensor's panels.
+    pub fn runs(&self, bytes: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let row = self.len() / self.shape[0] * 4;
+        let panel = self.panel.map_or(row, |elements| elements * 4);
+        let rows = bytes / row;
+        (0..row).step_by(panel).flat_map(move |first| {
+            let width = panel.min(row - first);
+            (0..rows).map(move |at| {
+                let (plain, placed) = (at * row + first, first * rows + at * width);
+                (plain..plain + width, placed..placed + width)
+            })
+        })
     }
 
     /// Bytes of all shards.

@@ -56,7 +56,8 @@ impl Tape {
         let mut state = self.state.borrow_mut();
         let id = TensorId(u32::try_from(state.tensors.len()).expect("fewer than 2^32 tensors"));
         let shards = vec![shape[0]];
-        state.tensors.push(TensorInfo { name, shape: shape.to_vec(), role, shards, storage: None });
+        let (shape, image, panel, storage) = (shape.to_vec(), false, None, None);
+        state.tensors.push(TensorInfo { name, shape, role, shards, image, panel, storage });
         state.tracked.push(tracked);
         Tensor { tape: self, id }
     }

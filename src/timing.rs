@@ -1,6 +1,6 @@
 //! How long each pass takes on the device, by timestamps around a compute pass of its own.
 
-use crate::engine::{Engine, EngineError, Program};
+use crate::engine::{Engine, EngineError, Program, encode_timed};
 
 /// Most timestamps of one query set, as WebGPU has it.
 const MAX_QUERIES: usize = 4096;
@@ -33,15 +33,7 @@ impl Engine {
         let mut encoder = device.create_command_encoder(&Default::default());
         for (index, step) in program.steps.iter().enumerate() {
             let first = index as u32 * 2;
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: None,
-                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                    query_set: &set,
-                    beginning_of_pass_write_index: Some(first),
-                    end_of_pass_write_index: Some(first + 1),
-                }),
-            });
-            step.dispatch(&mut pass);
+            encode_timed(&mut encoder, step, &set, [first, first + 1]);
         }
         encoder.resolve_query_set(&set, 0..queries as u32, &resolved, 0);
         self.gpu.queue.submit([encoder.finish()]);

@@ -191,3 +191,110 @@ fn shared_memory_is_never_needed_twice_at_once() {
         assert!(shared * 10 < alone * 7, "{shared} of {alone} bytes");
     }
 }
+
+#[test]
+fn wide_weights_lie_in_panels_where_all_who_bind_them_know() {
+    let layer = |columns: usize, twice: bool| {
+        let tape = Tape::new();
+        let x = tape.tracked_input("x", &[2, 64]);
+        let w = tape.parameter("w", &[64, columns]);
+        let y = x.dense(w, tape.parameter("b", &[columns]));
+        // A ReLU of the weights walks them in order, row by row.
+        let y = if twice { w.relu().tape().tensor(y.id()) } else { y };
+        y.backward(tape.input("dy", &y.shape()));
+        adam(&[w], tape.input("rate", &[1]), Adam::default());
+        let mut recording = [tape.finish()];
+        plan::subgroup(&mut recording[0], LANES);
+        plan::panels(&mut recording);
+        let [recording] = recording;
+        let panels = recording.tensors.iter().filter_map(|info| info.panel);
+        (panels.collect::<Vec<_>>(), recording)
+    };
+    let (panels, recording) = layer(132, false);
+    assert_eq!(panels, [64; 4], "w, its gradient and both moments");
+    let all: Vec<_> = recording.passes.iter().map(|pass| format!("{:?}", pass.constants)).collect();
+    assert!(
+        all.iter().filter(|text| text.contains("(\"PANEL\", U32(16))")).count() == 3,
+        "{all:?}"
+    );
+    assert!(layer(64, false).0.is_empty(), "one panel is none");
+    assert!(layer(132, true).0.is_empty(), "another pass binds them");
+}
+
+#[test]
+fn panels_hold_each_element_once() {
+    let tape = Tape::new();
+    let id = tape.input("w", &[3, 10]).id();
+    let mut info = tape.finish().tensor(id).clone();
+    info.panel = Some(4);
+    let order: Vec<_> =
+        info.runs(info.len() * 4).map(|(plain, placed)| (plain.start / 4, placed)).collect();
+    let starts: Vec<_> = order.iter().map(|(plain, _)| *plain).collect();
+    assert_eq!(starts, [0, 10, 20, 4, 14, 24, 8, 18, 28], "two panels of four columns, one of two");
+    let mut end = 0;
+    for (_, placed) in order {
+        assert_eq!(placed.start, end, "without a gap");
+        end = placed.end;
+    }
+    assert_eq!(end, 120);
+}
+
+#[test]
+fn an_image_is_copied_once_until_its_tensor_is_written_again() {
+    let tape = Tape::new();
+    let x = tape.tracked_input("x", &[2, 6, 6, 8]);
+    let layer = |x: inception::tape::Tensor, name: &str| {
+        let w = tape.parameter(name, &[1, 1, 8, 8]).id();
+        let b = tape.parameter(&format!("{name} b"), &[8]).id();
+        x.conv2d(tape.tensor(w), tape.tensor(b), 1, Padding::Same).id()
+    };
+    let (one, two) = (layer(x, "w1"), layer(x, "w2"));
+    let sum = tape.tensor(one).add(tape.tensor(two));
+    let three = tape.tensor(layer(sum, "w1"));
+    three.backward(tape.input("dy", &three.shape()));
+    adam(&tape.parameters(), tape.input("rate", &[1]), Adam::default());
+    // A second step within one recording: the weights are others now.
+    let _ = layer(x, "w1");
+    let mut recording = [tape.finish()];
+    plan::subgroup(&mut recording[0], LANES);
+    let known = recording[0].tensors.len();
+    plan::images(&mut recording);
+    let [recording] = recording;
+    let copied = |name: &str| {
+        let copies = recording.passes.iter().filter(|pass| pass.kernel.name == "copy");
+        copies.filter(|pass| recording.tensor(pass.tensors[0].tensor).name == name).count()
+    };
+    assert_eq!(copied("x"), 1);
+    assert_eq!(copied("w2"), 1);
+    assert_eq!(copied("w1"), 2, "before and behind the update");
+    assert!(
+        recording.tensors[known..].iter().all(|info| info.image && info.role == Role::Temporary)
+    );
+    for pass in recording.passes.iter().filter(|pass| pass.kernel.name != "copy") {
+        for bound in &pass.tensors {
+            assert_eq!(recording.tensor(bound.tensor).image, bound.name.ends_with("_image"));
+        }
+    }
+}
+
+#[test]
+fn gradients_are_added_and_masked_where_they_are_made() {
+    let (mut network, _) = step(&small(Module::Reduced));
+    plan::write_slices(&mut network);
+    plan::fuse_relu(&mut network);
+    plan::read_slices(&mut network);
+    // The second module's input goes to four towers; the first one's, images, wants no gradient.
+    assert_eq!(count(&network, "add."), 3);
+    let masks = count(&network, "relu.backward");
+    plan::fuse_add(&mut network);
+    assert_eq!(count(&network, "add."), 0);
+    plan::fuse_mask(&mut network);
+    assert_eq!(masks - count(&network, "relu.backward"), 4 + 2 + 1, "reductions, modules, fc1");
+    let epilogues = |name: &str| {
+        let bound = |pass: &&inception::recording::Pass| {
+            pass.tensors.iter().filter(|bound| bound.name == name).count()
+        };
+        network.passes.iter().map(|pass| bound(&pass)).sum::<usize>()
+    };
+    assert_eq!((epilogues("earlier"), epilogues("positive")), (3, 7));
+}

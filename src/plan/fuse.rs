@@ -1,6 +1,6 @@
 //! Joins passes, so that what one makes and the next takes never goes through memory.
 
-use super::{bound, is, uses};
+use super::{bound, is, rebind, retain_passes, uses};
 use crate::recording::{Bound, Pass, Recording};
 
 /// Updates a dense layer's weights where their gradient is made: the gradient of the big layer, as
@@ -47,4 +47,68 @@ fn fuse(product: &Pass, update: &Pass) -> Pass {
         rows.along = vec!["mean", "square", "trained"];
     }
     fused
+}
+
+/// Adds up gradients where a convolution makes the last of them.
+///
+/// An `add.forward` goes away when a `conv2d.backward_x` makes one of its inputs for it alone, and
+/// the other was made before.
+pub fn fuse_add(recording: &mut Recording) {
+    retain_passes(recording, |passes, index| {
+        let sum = &passes[index];
+        let (Some(a), Some(b), Some(y)) = (bound(sum, "a"), bound(sum, "b"), bound(sum, "y"))
+        else {
+            return false;
+        };
+        if !is(sum, "add", "forward") || a == b {
+            return false;
+        }
+        for (last, earlier) in [(b, a), (a, b)] {
+            let maker = match uses(passes, last)[..] {
+                [maker, user] if user == index => maker,
+                _ => continue,
+            };
+            let made = is(&passes[maker], "conv2d", "backward_x")
+                && bound(&passes[maker], "y") == Some(last)
+                && bound(&passes[maker], "earlier").is_none()
+                && bound(&passes[maker], "positive").is_none();
+            if made && uses(passes, earlier).first().is_some_and(|&first| first < maker) {
+                let maker = &mut passes[maker];
+                rebind(maker, "y", y);
+                maker.tensors.push(Bound { name: "earlier", tensor: earlier, shard: 0 });
+                maker.constants.push(("ADD", 1u32.into()));
+                return true;
+            }
+        }
+        false
+    });
+}
+
+/// Passes a gradient through ReLU where it is made.
+///
+/// A `relu.backward` goes away when a `conv2d.backward_x` or `dense.backward_x` makes its `dy` for
+/// it alone. To be called after `fuse_add`: the sum comes first.
+pub fn fuse_mask(recording: &mut Recording) {
+    retain_passes(recording, |passes, index| {
+        let relu = &passes[index];
+        let names = ["y_made", "dy", "dx"].map(|name| bound(relu, name));
+        let [Some(y_made), Some(dy), Some(dx)] = names else { return false };
+        let maker = match uses(passes, dy)[..] {
+            [maker, user] if user == index && is(relu, "relu", "backward") => maker,
+            _ => return false,
+        };
+        let maker = &mut passes[maker];
+        let made = match (maker.kernel.name, maker.entry) {
+            ("conv2d", "backward_x") => "y",
+            ("dense", "backward_x") => "dx",
+            _ => return false,
+        };
+        let fits = bound(maker, made) == Some(dy) && bound(maker, "positive").is_none();
+        if fits {
+            rebind(maker, made, dx);
+            maker.tensors.push(Bound { name: "positive", tensor: y_made, shard: 0 });
+            maker.constants.push(("MASK", 1u32.into()));
+        }
+        fits
+    });
 }

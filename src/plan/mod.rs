@@ -4,12 +4,16 @@
 //! numbers stay, but for rounding.
 
 mod fuse;
+mod images;
+mod panels;
 mod place;
 mod shard;
 mod slices;
 mod subgroup;
 
-pub use fuse::fuse_adam;
+pub use fuse::{fuse_adam, fuse_add, fuse_mask};
+pub use images::images;
+pub use panels::panels;
 pub use place::place;
 pub use shard::{TooLarge, shard};
 pub use slices::{fuse_relu, read_slices, write_slices};
@@ -27,12 +31,18 @@ pub static KERNELS: [&Kernel; 2] = [&subgroup::CONV2D, &subgroup::DENSE];
 pub enum Rewrite {
     /// Adam's update where a dense layer's weight gradient is made
     Adam,
-    /// ReLU where a convolution makes its input
+    /// Sums of gradients where a convolution makes the last of them
+    Add,
+    /// ReLU where a convolution makes its input, or the gradient of its output
     Relu,
     /// Concatenations written, and their gradients read, in place
     Slices,
     /// Kernels that hand values round a subgroup
     Subgroup,
+    /// Wide weights kept in panels of neighbouring columns, so that a kernel walks memory in order
+    Panels,
+    /// What kernels of a subgroup read over and over, copied to images, which are read faster
+    Images,
     /// Temporaries that share buffers
     Memory,
 }
@@ -81,9 +91,21 @@ pub fn plan(
         if wanted(Rewrite::Slices) {
             read_slices(recording);
         }
+        if wanted(Rewrite::Add) {
+            fuse_add(recording);
+        }
+        if wanted(Rewrite::Relu) {
+            fuse_mask(recording);
+        }
         if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
             subgroup(recording, target.subgroup[0]);
         }
+    }
+    if wanted(Rewrite::Images) {
+        images(recordings);
+    }
+    if wanted(Rewrite::Panels) {
+        panels(recordings);
     }
     shard(recordings, target.buffer_limit)?;
     if wanted(Rewrite::Memory) {
@@ -132,4 +154,19 @@ fn uses(passes: &[Pass], tensor: TensorId) -> Vec<usize> {
     let binds = |pass: &&Pass| pass.tensors.iter().any(|bound| bound.tensor == tensor);
     let found = passes.iter().enumerate().filter(|(_, pass)| binds(pass));
     found.map(|(index, _)| index).collect()
+}
+
+/// Removes each pass for which `redundant` is true, after it has changed the others accordingly.
+fn retain_passes(
+    recording: &mut Recording,
+    mut redundant: impl FnMut(&mut Vec<Pass>, usize) -> bool,
+) {
+    let mut index = 0;
+    while index < recording.passes.len() {
+        if redundant(&mut recording.passes, index) {
+            recording.passes.remove(index);
+        } else {
+            index += 1;
+        }
+    }
 }

@@ -7,6 +7,8 @@ use crate::recording::{Recording, Role, Storage, TensorId};
 /// A piece of memory while the plan is made.
 struct Slot {
     bytes: u64,
+    /// Images do not lie where buffers do.
+    image: bool,
     /// The first pass that may write it again.
     free_from: usize,
 }
@@ -24,8 +26,11 @@ pub fn place(recordings: &mut [Recording], keep: &[TensorId]) {
     for recording in recordings.iter() {
         slots.iter_mut().for_each(|slot| slot.free_from = 0);
         for life in lives(recording, keep) {
-            let bytes = recording.tensor(life.tensor).shard_bytes(life.shard);
-            let free = |slot: &&(usize, &mut Slot)| slot.1.free_from <= life.first;
+            let info = recording.tensor(life.tensor);
+            let (bytes, image) = (info.shard_bytes(life.shard), info.image);
+            let free = |slot: &&(usize, &mut Slot)| {
+                slot.1.free_from <= life.first && slot.1.image == image
+            };
             let candidates = slots.iter_mut().enumerate().filter(|slot| free(&slot));
             let chosen = candidates.min_by_key(|(_, slot)| match slot.bytes >= bytes {
                 true => (0, slot.bytes),
@@ -38,7 +43,7 @@ pub fn place(recordings: &mut [Recording], keep: &[TensorId]) {
                     number
                 }
                 None => {
-                    slots.push(Slot { bytes, free_from: life.last + 1 });
+                    slots.push(Slot { bytes, image, free_from: life.last + 1 });
                     slots.len() - 1
                 }
             };

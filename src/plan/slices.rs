@@ -1,7 +1,7 @@
 //! Spares the copies of a concatenation: its inputs are written where they belong at once, and its
 //! gradient is read in place.
 
-use super::{bound, is, rebind, set_size, size, uses};
+use super::{bound, is, rebind, retain_passes, set_size, size, uses};
 use crate::recording::{Pass, Recording};
 
 /// Lets convolutions write straight into their slices of a concatenation.
@@ -68,6 +68,9 @@ pub fn read_slices(recording: &mut Recording) {
         let width = if copy.constants.contains(&super::BY_FOUR) { 4 } else { 1 };
         let mut readers = uses(passes, dx);
         readers.retain(|&user| user != index);
+        if readers.is_empty() {
+            return false; // the host may read it
+        }
         // For each reader the variable, its constants and their unit in elements.
         let ways: Option<Vec<_>> = readers
             .iter()
@@ -101,19 +104,4 @@ pub fn read_slices(recording: &mut Recording) {
 /// Whether both passes take columns in groups of the same width.
 fn same_columns(a: &Pass, b: &Pass) -> bool {
     a.constants.contains(&super::BY_FOUR) == b.constants.contains(&super::BY_FOUR)
-}
-
-/// Removes each pass for which `redundant` is true, after it has changed the others accordingly.
-fn retain_passes(
-    recording: &mut Recording,
-    mut redundant: impl FnMut(&mut Vec<Pass>, usize) -> bool,
-) {
-    let mut index = 0;
-    while index < recording.passes.len() {
-        if redundant(&mut recording.passes, index) {
-            recording.passes.remove(index);
-        } else {
-            index += 1;
-        }
-    }
 }

@@ -16,9 +16,12 @@ pub(super) static DENSE: Kernel = kernel!("dense_subgroup");
 /// Threads of a subgroup that the variants are made for: lavapipe's and other processors' with
 /// vectors of 256 bits.
 const LANES: usize = 8;
-/// Pixels or examples of a row of lanes; more would not fit the registers.
+/// Pixels or examples of a row of lanes, measured: beyond, the driver keeps ever more sums in memory
+/// and compiles ever longer.
 const PIXELS: usize = 14;
 const EXAMPLES: usize = 25;
+/// Examples of a lane in `backward_x`, which holds one group of columns instead of two.
+const EXAMPLES_DX: usize = 50;
 /// Quads of rows of dw, times groups of columns, that a lane may sum.
 const QUADS: usize = 20;
 
@@ -102,7 +105,7 @@ fn convolution(pass: &Pass) -> Option<(Columns, Vec<Constant>)> {
     }
     constants.extend([("X_STRIDE", (stride / 4).into()), ("X_FIRST", (first / 4).into())]);
     let same = ["IN_H", "IN_W", "OUT_H", "OUT_W", "KERNEL_H", "KERNEL_W", "PAD_TOP", "PAD_LEFT"];
-    let slices = ["Y_STRIDE", "Y_FIRST", "DY_STRIDE", "DY_FIRST", "RELU"];
+    let slices = ["Y_STRIDE", "Y_FIRST", "DY_STRIDE", "DY_FIRST", "RELU", "ADD", "MASK"];
     let same = |(name, _): &&Constant| same.contains(name) || slices.contains(name);
     constants.extend(pass.constants.iter().filter(same));
     Some((columns, constants))
@@ -147,6 +150,7 @@ fn dense(pass: &Pass) -> Option<Pass> {
     let mut constants = columns.constants().to_vec();
     constants.push(("BATCH", batch.into()));
     constants.push(("DEPTH_QUADS", (depth / 4).into()));
+    constants.push(("PANEL", columns.groups.into()));
     let mut rows = pass.rows.clone()?;
     let mut threads = pass.threads;
     match pass.entry {
@@ -158,9 +162,10 @@ fn dense(pass: &Pass) -> Option<Pass> {
             threads[1] = batch.div_ceil(tile).div_ceil(columns.lane_rows()) as u32;
         }
         "backward_x" => {
-            let tile = even_tile(batch, EXAMPLES);
+            let tile = even_tile(batch, EXAMPLES_DX);
             constants.push(("TILE", tile.into()));
             threads[1] = batch.div_ceil(tile) as u32;
+            constants.extend(pass.constants.iter().filter(|(name, _)| *name == "MASK"));
             rows = Rows { per_thread: 4, ..rows };
         }
         _ => {

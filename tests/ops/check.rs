@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use inception::engine::{Engine, EngineError, Program};
 use inception::gpu::{Gpu, GpuOptions};
-use inception::plan;
+use inception::plan::{self, Target};
 use inception::recording::{Recording, TensorId};
 use inception::tape::{Tape, Tensor};
 
@@ -137,7 +137,7 @@ impl Lab {
         let recording = tape.finish();
         let program = self.compile(&recording);
         let used = recording.used();
-        for (given, id) in inputs.iter().zip(ids) {
+        for (given, &id) in inputs.iter().zip(&ids) {
             if used.contains(&id) {
                 self.write(&recording, id, &given.values);
             }
@@ -149,11 +149,20 @@ impl Lab {
         self.engine.run(&program).expect("the case runs");
         let made = self.made(&recording, y, dy_id, &dy, &gradients);
         let mut tuned = recording.clone();
-        plan::subgroup(&mut tuned, self.engine.gpu().subgroup()[0]);
-        if tuned != recording {
+        let keep: Vec<_> = gradients.iter().map(|(_, id)| *id).chain([y]).collect();
+        let target = Target::of(self.engine.gpu());
+        plan::plan(std::slice::from_mut(&mut tuned), &target, &keep).expect("a plan");
+        // The engine knows tensors by number, so those that the plan added are taken on the tape too.
+        for _ in recording.tensors.len()..tuned.tensors.len() {
+            self.tape.temporary(&[1]);
+        }
+        if tuned.passes != recording.passes {
             let program = self.compile(&tuned);
+            for (given, id) in inputs.iter().zip(ids).filter(|(_, id)| used.contains(id)) {
+                self.write(&tuned, id, &given.values); // a plan may lay them out otherwise
+            }
             self.engine.run(&program).expect("the tuned case runs");
-            let other = self.made(&recording, y, dy_id, &dy, &gradients);
+            let other = self.made(&tuned, y, dy_id, &dy, &gradients);
             agree(&recording, "y", &other.y, &made.y);
             for (name, gradient) in &made.gradients {
                 agree(&recording, name, &other.gradients[name], gradient);

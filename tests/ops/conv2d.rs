@@ -237,3 +237,33 @@ fn nothing_is_recorded_for_an_image_without_gradient() {
     assert!(entries.contains(&"backward_w"), "{entries:?}");
     assert!(!entries.contains(&"backward_x") && !entries.contains(&"flip"), "{entries:?}");
 }
+
+/// Sums of gradients and ReLU's mask joined to the convolutions and dense layers that make them:
+/// `run` holds the planned passes against the plain ones, which are held against loops elsewhere.
+#[test]
+fn gradients_are_added_and_masked_where_they_are_made() {
+    let Some(mut lab) = check::lab() else { return };
+    let mut random = Random::new(35);
+    for channels in [8, 6] {
+        let x = float("x", &[2, 5, 7, channels], random.floats(&[2, 5, 7, channels]));
+        let mut inputs = vec![x];
+        for (name, kernel) in [("w1", 1), ("w3", 3), ("w5", 5)] {
+            let shape = [kernel, kernel, channels, 4];
+            inputs.push(float(name, &shape, random.floats(&shape)));
+        }
+        inputs.push(float("b", &[4], random.floats(&[4])));
+        let shape = [35 * 4, 4];
+        inputs.push(float("fc", &shape, random.floats(&shape)));
+        let made = lab.run(
+            &inputs,
+            |shape| vec![0.5; shape.iter().product()],
+            |t| {
+                let x = t[0].relu();
+                let [one, three, five] = [1, 2, 3].map(|i| x.conv2d(t[i], t[4], 1, Padding::Same));
+                one.add(three).add(five).relu().dense(t[5], t[4])
+            },
+        );
+        let zeros = made.gradients["x"].iter().filter(|&&v| v == 0.0).count();
+        assert!(zeros > 0 && zeros < made.gradients["x"].len(), "{zeros} zeros");
+    }
+}

@@ -70,13 +70,16 @@ fn agrees_with_plain_loops() {
         Dense(12, 4097, 8),
         Dense(3, 5000, 5),
         Dense(2, 9001, 4),
+        Dense(7, 36, 68),
+        Dense(51, 40, 148),
+        Dense(2, 4100, 128),
     ];
     let mut random = Random::new(21);
     for _ in 0..10 {
         shapes.push(Dense(
             random.between(1, 31),
             random.between(1, 90),
-            random.pick(&[1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 33, 64]),
+            random.pick(&[1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 33, 64, 68, 132]),
         ));
     }
     for shape in shapes {
