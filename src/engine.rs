@@ -98,6 +98,15 @@ impl Engine {
         &self.gpu
     }
 
+    /// Gives the device back and the tensors' memory free, after all work submitted.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or refused something.
+    pub fn into_gpu(mut self) -> Result<Gpu, EngineError> {
+        self.finish()?;
+        Ok(self.gpu)
+    }
+
     /// Bytes of device memory that tensors take.
     pub fn bytes(&self) -> u64 {
         self.memory.bytes

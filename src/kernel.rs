@@ -231,6 +231,8 @@ pub struct Slot {
     pub binding: u32,
     /// Declared `read_write`.
     pub writes: bool,
+    /// The entry point loads from it.
+    pub reads: bool,
     /// An image, not a buffer.
     pub image: bool,
 }
@@ -260,7 +262,7 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
     let entries = module.entry_points.iter().enumerate().map(|(index, entry)| {
         let uses = info.get_entry_point(index);
         let slots = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
-        let slots = slots.filter_map(|(_, variable)| {
+        let slots = slots.filter_map(|(handle, variable)| {
             let binding = variable.binding.as_ref()?.binding;
             let writes = match variable.space {
                 naga::AddressSpace::Storage { access } => {
@@ -268,8 +270,9 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
                 }
                 _ => false,
             };
+            let reads = uses[handle].contains(naga::valid::GlobalUse::READ);
             let image = matches!(module.types[variable.ty].inner, naga::TypeInner::Image { .. });
-            Some((variable.name.clone()?, Slot { binding, writes, image }))
+            Some((variable.name.clone()?, Slot { binding, writes, reads, image }))
         });
         let described = EntryPoint {
             workgroup_size: entry.workgroup_size,

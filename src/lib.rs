@@ -106,9 +106,11 @@
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
 //! | [`model`] | the Inception module, the network, initial values |
 //! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
+//! | [`cost`] | the arithmetic and the bytes of each pass of a recording |
 //! | [`gpu`] | choosing an adapter, its limits, the device |
 //! | [`engine`] | device memory, pipelines, replay, results back |
 //! | [`timing`] | how long each pass takes |
+//! | [`ceiling`] | what an adapter can do at most, measured |
 //! | [`config`] | what a run is made of: presets, TOML file, flags |
 //! | [`data`] | CSV, IDX, PNG and JPEG to images; the order of the batches |
 //! | [`train`] | one training step and inference, on a device |
@@ -139,6 +141,8 @@ pub mod model;
 
 pub mod plan;
 
+pub mod cost;
+
 pub mod gpu;
 
 mod dispatch;
@@ -146,6 +150,8 @@ mod dispatch;
 pub mod engine;
 
 pub mod timing;
+
+pub mod ceiling;
 
 pub mod config;
 

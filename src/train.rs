@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
 use crate::model;
 use crate::ops::Adam;
-use crate::recording::{Role, TensorId, TensorInfo};
+use crate::recording::{Recording, Role, TensorId, TensorInfo};
 
 /// Losses on their way to the host before the oldest is waited for.
 const LOSSES_IN_FLIGHT: usize = 2;
@@ -21,7 +21,7 @@ pub struct Trainer {
     engine: Engine,
     recordings: Recordings,
     training: Option<Program>,
-    inference: Program,
+    inference: Option<Program>,
     batches: Option<Batches>,
     losses: VecDeque<(u64, Pending)>,
     step: u64,
@@ -41,11 +41,11 @@ impl Trainer {
         batches: Option<Batches>,
     ) -> Result<Trainer, EngineError> {
         let mut engine = Engine::new(gpu);
-        let inference = engine.compile(&recordings.inference)?;
-        let training = match &recordings.training {
-            Some(training) => Some(engine.compile(&training.recording)?),
-            None => None,
+        let mut compile = |recording: Option<&Recording>| {
+            recording.map(|recording| engine.compile(recording)).transpose()
         };
+        let inference = compile(recordings.inference_passes())?;
+        let training = compile(recordings.training_passes())?;
         let mut trainer = Trainer {
             engine,
             recordings,
@@ -81,6 +81,14 @@ impl Trainer {
     /// The engine it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Gives the device back and the network's memory free.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    pub fn into_gpu(self) -> Result<Gpu, EngineError> {
+        self.engine.into_gpu()
     }
 
     /// Steps done since the first of the run, resumed ones included.
@@ -145,11 +153,32 @@ impl Trainer {
     /// # Panics
     /// When only inference was recorded.
     pub fn train_step(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
+        self.submit_step()?;
+        self.arrived_losses()
+    }
+
+    /// The host's part of [`Trainer::train_step`]: submits, and waits for nothing.
+    /// [`Trainer::arrived_losses`] is the other.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    ///
+    /// # Panics
+    /// When only inference was recorded.
+    pub fn submit_step(&mut self) -> Result<(), EngineError> {
         let loss = self.begin_step();
         self.engine.run(self.training.as_ref().expect("training was compiled"))?;
         self.step += 1;
         let pending = self.engine.fetch(loss, 1)?;
         self.losses.push_back((self.step, pending));
+        Ok(())
+    }
+
+    /// The losses of all steps but the last two, which may still be under way; waits for them.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    pub fn arrived_losses(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
         self.arrived(LOSSES_IN_FLIGHT)
     }
 
@@ -218,12 +247,17 @@ impl Trainer {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
+    ///
+    /// # Panics
+    /// When only training was recorded.
     pub fn classify(
         &mut self,
         images: std::ops::Range<usize>,
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<[f32; 10]>, EngineError> {
-        let batch = self.recordings.tensors[self.recordings.rows.0 as usize].len();
+        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
+        let (rows_id, probabilities_id) = (inference.rows, inference.probabilities);
+        let batch = self.recordings.tensors[rows_id.0 as usize].len();
         let mut probabilities = Vec::with_capacity(images.len());
         let mut waiting: Option<(Pending, usize)> = None;
         let mut first = images.start;
@@ -234,10 +268,10 @@ impl Trainer {
                 let last = (images.end - 1) as u32;
                 let rows: Vec<u32> =
                     (0..batch as u32).map(|i| (first as u32 + i).min(last)).collect();
-                self.write(self.recordings.rows, bytemuck::cast_slice(&rows));
-                self.engine.run(&self.inference)?;
+                self.write(rows_id, bytemuck::cast_slice(&rows));
+                self.engine.run(self.inference.as_ref().expect("inference was compiled"))?;
                 first += count;
-                Some((self.engine.fetch(self.recordings.probabilities, batch * 10)?, count))
+                Some((self.engine.fetch(probabilities_id, batch * 10)?, count))
             } else {
                 None
             };

@@ -1,9 +1,11 @@
 //! The command line: what was asked for, and one file a command.
 
+mod bench;
 mod devices;
 mod network;
 mod predict;
 mod profile;
+mod rates;
 mod samples;
 mod test;
 mod train;
@@ -74,6 +76,7 @@ enum Command {
     Predict(predict::PredictCommand),
     Devices(devices::DevicesCommand),
     Profile(Box<profile::ProfileCommand>),
+    Bench(Box<bench::BenchCommand>),
 }
 
 /// A failure as one sentence, and whether it is the command line's fault.
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Predict(command) => predict::run(command, &cli.global),
         Command::Devices(command) => devices::run(command, &cli.global),
         Command::Profile(command) => profile::run(*command, &cli.global),
+        Command::Bench(command) => bench::run(*command, &cli.global),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, TensorId, TensorInfo};
 use crate::tape::{Tape, Tensor};
 
-/// Images of an inference batch.
+/// Images of an inference batch, if nothing else is asked for.
 const INFERENCE_BATCH: usize = 100;
 
 /// The passes of a training step and of inference, which share weights and images, with the
@@ -18,10 +18,9 @@ pub struct Recordings {
     pub(super) config: Config,
     /// Absent when only inference is wanted.
     pub(super) training: Option<TrainingStep>,
-    pub(super) inference: Recording,
+    /// Absent when only training is wanted.
+    pub(super) inference: Option<Inference>,
     pub(super) images: TensorId,
-    pub(super) rows: TensorId,
-    pub(super) probabilities: TensorId,
     /// All tensors, with their shards once sharded.
     pub(super) tensors: Vec<TensorInfo>,
     pub(super) parameters: Vec<TensorId>,
@@ -37,6 +36,12 @@ pub(super) struct TrainingStep {
     pub(super) loss: TensorId,
 }
 
+pub(super) struct Inference {
+    pub(super) recording: Recording,
+    pub(super) rows: TensorId,
+    pub(super) probabilities: TensorId,
+}
+
 impl Recordings {
     /// Records training and inference of the configured network over `images` images of that
     /// height and width. Needs no GPU.
@@ -44,12 +49,27 @@ impl Recordings {
     /// # Panics
     /// When [`Recordings::check`] fails.
     pub fn training(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
-        Self::record(config, images, size, true)
+        Self::record(config, images, size, true, Some(INFERENCE_BATCH))
+    }
+
+    /// Records training alone, which takes no memory for inference.
+    pub fn training_alone(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
+        Self::record(config, images, size, true, None)
     }
 
     /// Records inference alone.
     pub fn inference(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
-        Self::record(config, images, size, false)
+        Self::inference_by(INFERENCE_BATCH, config, images, size)
+    }
+
+    /// Records inference alone, on that many images at once.
+    pub fn inference_by(
+        batch: usize,
+        config: &Config,
+        images: usize,
+        size: [usize; 2],
+    ) -> Recordings {
+        Self::record(config, images, size, false, Some(batch))
     }
 
     /// Checks that a network of that configuration can be recorded at all.
@@ -60,7 +80,13 @@ impl Recordings {
         model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH), size)
     }
 
-    fn record(config: &Config, images: usize, size: [usize; 2], train: bool) -> Recordings {
+    fn record(
+        config: &Config,
+        images: usize,
+        size: [usize; 2],
+        train: bool,
+        inference_batch: Option<usize>,
+    ) -> Recordings {
         let tape = Tape::new();
         let bytes = tape.input("images", &[(images * size[0] * size[1]).div_ceil(4)]);
         let divisor = match config.scale {
@@ -87,20 +113,20 @@ impl Recordings {
                 loss: loss.id(),
             }
         });
-        let rows = tape.input("inference rows", &[INFERENCE_BATCH.min(images)]);
-        let logits = model::logits(gather(rows), config, None);
-        let probabilities = tape.scope("softmax", || logits.softmax());
-        let parameters = tape.parameters().into_iter().map(Tensor::id).collect();
-        let inference = tape.finish();
+        let inference = inference_batch.map(|batch| {
+            let rows = tape.input("inference rows", &[batch.min(images)]);
+            let logits = model::logits(gather(rows), config, None);
+            let probabilities = tape.scope("softmax", || logits.softmax());
+            let (rows, probabilities) = (rows.id(), probabilities.id());
+            Inference { recording: tape.finish(), rows, probabilities }
+        });
         Recordings {
             config: config.clone(),
             training,
-            images: bytes.id(),
-            rows: rows.id(),
-            probabilities: probabilities.id(),
-            tensors: inference.tensors.clone(),
             inference,
-            parameters,
+            images: bytes.id(),
+            parameters: tape.parameters().into_iter().map(Tensor::id).collect(),
+            tensors: tape.finish().tensors,
         }
     }
 
@@ -109,20 +135,27 @@ impl Recordings {
     /// # Errors
     /// [`TooLarge`] when a tensor is over the target's limit and cannot be split.
     pub fn fit(&mut self, target: &Target) -> Result<(), TooLarge> {
+        let (mut all, mut keep) = (Vec::new(), Vec::new());
         // Training first: it is the larger, so its buffers hold what inference needs.
-        let mut all: Vec<Recording> = Vec::new();
-        let mut keep = vec![self.probabilities];
         if let Some(training) = &mut self.training {
             all.push(std::mem::take(&mut training.recording));
             keep.push(training.loss);
         }
-        all.push(std::mem::take(&mut self.inference));
-        let result = plan::plan(&mut all, target, &keep);
-        self.inference = all.pop().unwrap_or_default();
-        if let Some(training) = &mut self.training {
-            training.recording = all.remove(0);
+        if let Some(inference) = &mut self.inference {
+            all.push(std::mem::take(&mut inference.recording));
+            keep.push(inference.probabilities);
         }
-        self.tensors.clone_from(&self.inference.tensors);
+        let result = plan::plan(&mut all, target, &keep);
+        // The last was recorded last and knows all tensors.
+        if let Some(last) = all.last() {
+            self.tensors.clone_from(&last.tensors);
+        }
+        let mut planned = all.into_iter();
+        let training = self.training.as_mut().map(|training| &mut training.recording);
+        let inference = self.inference.as_mut().map(|inference| &mut inference.recording);
+        for recording in training.into_iter().chain(inference) {
+            *recording = planned.next().unwrap_or_default();
+        }
         result
     }
 
@@ -131,9 +164,9 @@ impl Recordings {
         self.training.as_ref().map(|training| &training.recording)
     }
 
-    /// The passes of inference on one batch.
-    pub fn inference_passes(&self) -> &Recording {
-        &self.inference
+    /// The passes of inference on one batch, if inference was recorded.
+    pub fn inference_passes(&self) -> Option<&Recording> {
+        self.inference.as_ref().map(|inference| &inference.recording)
     }
 
     /// Name and shape of each variable.
@@ -149,8 +182,8 @@ impl Recordings {
 
     /// Bytes of device memory that the tensors take, shared buffers once.
     pub fn memory(&self) -> u64 {
-        let mut used = self.inference.used();
-        used.extend(self.training_passes().map(Recording::used).unwrap_or_default());
+        let recordings = self.training_passes().into_iter().chain(self.inference_passes());
+        let mut used: Vec<_> = recordings.flat_map(Recording::used).collect();
         used.sort();
         used.dedup();
         let infos = used.iter().map(|id| &self.tensors[id.0 as usize]);

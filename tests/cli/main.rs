@@ -6,6 +6,7 @@ mod common;
 mod bad_data;
 mod bad_model;
 mod devices;
+mod measure;
 mod say;
 mod too_large;
 mod train;

@@ -5,7 +5,7 @@ use crate::say::{assert_fails, checkpoint};
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["train", "test", "predict", "devices", "profile"] {
+    for command in ["train", "test", "predict", "devices", "profile", "bench"] {
         let help = succeed(&[command, "--help"]).stdout;
         let example = format!("  inception {command}");
         let examples = help.split_once("Examples:\n").expect("examples").1;
@@ -18,7 +18,7 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 17] = [
         (&["fly"], &["fly"]),
         (&["train", "--bogus"], &["--bogus"]),
         (&["train", "--steps"], &["--steps"]),
@@ -33,6 +33,9 @@ fn wrong_usage_exits_with_2() {
         (&["train", "--learning-rate", "-1"], &["learning_rate", "above 0"]),
         (&["test"], &["--model"]),
         (&["predict", "--model", "x"], &["INPUT"]),
+        (&["bench", "--batch-sizes", "1,0"], &["--batch-sizes", "0"]),
+        (&["bench", "--steps", "0"], &["steps", "from 1"]),
+        (&["bench", "--no-inference", "--batch-sizes", "1"], &["--no-inference"]),
     ];
     for (arguments, parts) in cases {
         let said = run(arguments);

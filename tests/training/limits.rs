@@ -21,7 +21,8 @@ fn tutorial_network_compiles_under_default_limits() {
     recordings.fit(&Target::of(&gpu)).expect("the network can be cut");
     let training = recordings.training_passes().expect("training was recorded");
     let mut engine = Engine::new(gpu);
-    for recording in [training, recordings.inference_passes()] {
+    let inference = recordings.inference_passes().expect("inference was recorded");
+    for recording in [training, inference] {
         for pass in &recording.passes {
             assert!(pass.tensors.len() <= BUFFERS, "{} binds too much", pass.label());
         }

@@ -1,0 +1,285 @@
+//! `inception bench`: how long a training step and inference take, and how near to the adapter's
+//! limits that is.
+
+use std::time::Instant;
+
+use clap::Args;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use serde::Serialize;
+
+use super::rates::{Rates, Times, Work, ceiling_line};
+use super::{Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands};
+use crate::ceiling::Ceiling;
+use crate::config::{Config, TrainArgs};
+use crate::data::{Batches, Images, LABELS, PIXELS, SIDE};
+use crate::gpu::{AdapterFacts, Gpu};
+use crate::model;
+use crate::train::{Recordings, Trainer};
+
+/// Steps that nobody measures, the first among them: drivers compile, clocks rise, and the device
+/// is not yet busy when they are submitted.
+const WARM_UP: usize = 4;
+/// About how long each size of inference is measured, in seconds.
+const INFERENCE: f64 = 3.0;
+/// Random images on the device, unless the largest batch needs more.
+const IMAGES: usize = 20_000;
+
+/// Measure a training step and inference, as users run them, beside the adapter's limits
+///
+/// Images and labels are random, so no data file is read: arithmetic takes the same time on them.
+/// Training and inference are measured one after the other, each with its own memory only.
+#[derive(Args)]
+#[command(mut_arg("steps", |arg| arg.help("Steps, and at most so many batches, to measure [default: 20]")))]
+#[command(after_help = "Examples:\n  inception bench --preset quick\n  \
+    inception bench --preset tutorial --steps 10 --batch-sizes 1,100 --json")]
+pub(super) struct BenchCommand {
+    #[command(flatten)]
+    settings: TrainArgs,
+    /// Images of an inference batch, each to be measured
+    #[arg(long, value_name = "N,N..", value_delimiter = ',', default_value = "1,10,100,1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    batch_sizes: Vec<u32>,
+    /// Measure the training step only
+    #[arg(long, conflicts_with = "batch_sizes")]
+    no_inference: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    adapter: AdapterFacts,
+    ceiling: Ceiling,
+    config: Config,
+    parameters: usize,
+    training: Measured,
+    /// From recording the network to its first finished step, in seconds.
+    first_step: f64,
+    /// The host's work in a step: writing inputs, encoding, submitting; in seconds. Some software
+    /// adapters compute before they return from a submission.
+    host: Times,
+    inference: Vec<Inference>,
+}
+
+#[derive(Serialize)]
+struct Inference {
+    batch_size: usize,
+    #[serde(flatten)]
+    measured: Option<Measured>,
+    /// Why it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    misfit: Option<String>,
+}
+
+/// A step or a batch.
+#[derive(Serialize)]
+struct Measured {
+    samples: usize,
+    #[serde(flatten)]
+    times: Times,
+    images_per_second: f64,
+    #[serde(flatten)]
+    rates: Rates,
+    /// Device memory, in bytes.
+    memory: u64,
+}
+
+impl Measured {
+    fn new(batch: usize, times: Vec<f64>, work: &[Work], memory: u64) -> Measured {
+        let (samples, times) = (times.len(), Times::of(times));
+        let rates = work.iter().copied().sum::<Work>().rates(times.median);
+        let images_per_second = batch as f64 / times.median;
+        Measured { samples, times, images_per_second, rates, memory }
+    }
+}
+
+pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure> {
+    let config = command.settings.resolve().map_err(Failure::config)?;
+    let steps = command.settings.steps.unwrap_or(20) as usize;
+    let sizes: Vec<usize> = match command.no_inference {
+        true => Vec::new(),
+        false => command.batch_sizes.iter().map(|&size| size as usize).collect(),
+    };
+    Recordings::check(&config, [SIDE, SIDE])?;
+    let (images, labels) = random(&config, steps, &sizes);
+    let gpu = open_gpu(global)?;
+    let adapter = gpu.facts.clone();
+    let (ceiling, gpu) = Ceiling::measure(gpu)?;
+    eprintln!("{}", ceiling_line(&ceiling));
+    let mut bench = Bench { config: &config, images, labels, steps, ceiling, global };
+    let (training, gpu) = bench.training(gpu)?;
+    let (inference, _) = sizes.iter().try_fold((Vec::new(), gpu), |(mut done, gpu), &size| {
+        let (measured, gpu) = bench.inference(size, gpu)?;
+        done.push(measured);
+        Ok::<_, Failure>((done, gpu))
+    })?;
+    let Training { parameters, training, first_step, host } = training;
+    let version = env!("CARGO_PKG_VERSION");
+    let report = Report {
+        version,
+        adapter,
+        ceiling,
+        parameters,
+        training,
+        first_step,
+        host,
+        inference,
+        config: config.clone(),
+    };
+    match command.json {
+        true => print_results(&serde_json::to_string_pretty(&report)?),
+        false => print_results(&table(&report)),
+    }
+}
+
+/// Random images, and as many labels: enough for every batch that is to be measured.
+fn random(config: &Config, steps: usize, sizes: &[usize]) -> (Images, Vec<u8>) {
+    let largest = sizes.iter().copied().max().unwrap_or(1);
+    let count = (largest * (steps + 2)).min(IMAGES.max(4 * largest)).max(config.batch_size + 1);
+    let mut random = Pcg64Mcg::seed_from_u64(config.seed);
+    let mut pixels = vec![0; count * PIXELS];
+    random.fill(&mut pixels[..]);
+    let labels = (0..count).map(|_| random.random_range(0..LABELS as u8)).collect();
+    (Images { path: "random images".into(), height: SIDE, width: SIDE, pixels }, labels)
+}
+
+struct Bench<'a> {
+    config: &'a Config,
+    images: Images,
+    labels: Vec<u8>,
+    steps: usize,
+    ceiling: Ceiling,
+    global: &'a Global,
+}
+
+struct Training {
+    parameters: usize,
+    training: Measured,
+    first_step: f64,
+    host: Times,
+}
+
+impl Bench<'_> {
+    fn training(&mut self, gpu: Gpu) -> Result<(Training, Gpu), Failure> {
+        let (config, count) = (self.config, self.labels.len());
+        let begin = Instant::now();
+        let batches = Batches::new(config.order, config.seed, config.batch_size, count)?;
+        let mut recordings = Recordings::training_alone(config, count, [SIDE, SIDE]);
+        recordings.fit(&self.global.target(&gpu))?;
+        let mut trainer = Trainer::new(gpu, recordings, &self.images, &self.labels, Some(batches))?;
+        trainer.initialize();
+        trainer.train_step()?;
+        trainer.remaining_losses()?;
+        let first_step = begin.elapsed().as_secs_f64();
+
+        let template = "training {wide_bar} {pos}/{len} steps, {eta} left";
+        let bar = progress_bar((WARM_UP + self.steps) as u64, template);
+        let (mut times, mut host) = (Vec::new(), Vec::new());
+        let mut last = Instant::now();
+        for _ in 1..WARM_UP + self.steps {
+            let begin = Instant::now();
+            trainer.submit_step()?;
+            host.push(begin.elapsed().as_secs_f64());
+            // Waits for an earlier step, so that from one return to the next a step passes.
+            trainer.arrived_losses()?;
+            times.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+            bar.inc(1);
+        }
+        trainer.remaining_losses()?;
+        bar.finish_and_clear();
+
+        let recordings = trainer.recordings();
+        let passes = recordings.training_passes().map(|r| Work::of(r, &self.ceiling));
+        let work = passes.unwrap_or_default();
+        let times = times.split_off(WARM_UP - 1);
+        let memory = trainer.engine().bytes();
+        let training = Measured::new(config.batch_size, times, &work, memory);
+        let (parameters, host) = (recordings.parameter_count(), Times::of(host));
+        Ok((Training { parameters, training, first_step, host }, trainer.into_gpu()?))
+    }
+
+    fn inference(&mut self, batch: usize, gpu: Gpu) -> Result<(Inference, Gpu), Failure> {
+        let (config, count) = (self.config, self.labels.len());
+        let misfit =
+            |why: String| Inference { batch_size: batch, measured: None, misfit: Some(why) };
+        if let Err(why) = model::check_sizes(config, batch, [SIDE, SIDE]) {
+            return Ok((misfit(why.to_string()), gpu));
+        }
+        let mut recordings = Recordings::inference_by(batch, config, count, [SIDE, SIDE]);
+        if let Err(why) = recordings.fit(&self.global.target(&gpu)) {
+            return Ok((misfit(why.to_string()), gpu));
+        }
+        let passes = recordings.inference_passes().map(|r| Work::of(r, &self.ceiling));
+        let work = passes.unwrap_or_default();
+        let mut trainer = Trainer::new(gpu, recordings, &self.images, &[], None)?;
+        trainer.initialize();
+        trainer.classify(0..batch, |_| {})?;
+        let begin = Instant::now();
+        trainer.classify(0..batch, |_| {})?;
+        let enough = (INFERENCE / begin.elapsed().as_secs_f64()) as usize;
+        let samples = enough.clamp(3.min(self.steps), self.steps).min(count / batch - 2);
+        let images = batch * (samples + 2);
+
+        let template = "inference {wide_bar} {pos}/{len} images, {eta} left";
+        let bar = progress_bar(images as u64, template);
+        let (mut times, mut last) = (Vec::new(), Instant::now());
+        trainer.classify(0..images, |done| {
+            times.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        // Nothing was under way when the first began, and nothing more is begun with the last.
+        let times = times[1..=samples].to_vec();
+        let measured = Measured::new(batch, times, &work, trainer.engine().bytes());
+        let measured = Inference { batch_size: batch, measured: Some(measured), misfit: None };
+        Ok((measured, trainer.into_gpu()?))
+    }
+}
+
+fn table(report: &Report) -> String {
+    let mut table = format!(
+        "{:9} {:>5} {:>10} {:>10} {:>10} {:>9} {} {:>9}\n",
+        "",
+        "batch",
+        "median ms",
+        "min ms",
+        "max ms",
+        "images/s",
+        Rates::HEAD,
+        "memory"
+    );
+    table.push_str(&row("training", report.config.batch_size, &report.training));
+    for inference in &report.inference {
+        match (&inference.measured, &inference.misfit) {
+            (Some(measured), _) => {
+                table.push_str(&row("inference", inference.batch_size, measured));
+            }
+            (None, why) => {
+                let why = why.as_deref().unwrap_or_default();
+                table.push_str(&format!("inference {:5}  {why}\n", inference.batch_size));
+            }
+        }
+    }
+    table.push_str(&format!(
+        "{} parameters; first step after {:.2} s; the host's part of a step {:.2} ms\n",
+        thousands(report.parameters as u64),
+        report.first_step,
+        report.host.median * 1e3
+    ));
+    table
+}
+
+fn row(name: &str, batch: usize, measured: &Measured) -> String {
+    let Times { median, min, max } = measured.times;
+    let (rates, memory) = (measured.rates.columns(), bytes(measured.memory));
+    let images = measured.images_per_second;
+    let [median, min, max] = [median, min, max].map(|seconds| seconds * 1e3);
+    format!(
+        "{name:9} {batch:5} {median:10.3} {min:10.3} {max:10.3} {images:9.0} {rates} {memory:>9}\n"
+    )
+}
