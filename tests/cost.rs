@@ -13,7 +13,7 @@ use inception::train::Recordings;
 /// An adapter as most software adapters are.
 fn target(without: &[Rewrite]) -> Target {
     let without = without.to_vec();
-    Target { buffer_limit: 128 << 20, subgroup: [8, 8], software: false, without }
+    Target { buffer_limit: 128 << 20, subgroup: [8, 8], software: true, without }
 }
 
 fn tutorial(target: Option<&Target>) -> Recording {
@@ -74,6 +74,8 @@ fn a_plan_changes_no_product() {
         let planned = tutorial(Some(&target(&[without])));
         assert_eq!(total(&planned).product_flop, plain, "without {without:?}");
     }
+    let gpu = Target { subgroup: [32, 32], software: false, ..target(&[]) };
+    assert_eq!(total(&tutorial(Some(&gpu))).product_flop, plain, "on a GPU");
 }
 
 /// The weights' gradient is neither written nor read any more; all else must be moved still.
