@@ -6,14 +6,15 @@ use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 mod memory;
 
+mod pipelines;
 mod step;
 
 use self::memory::Memory;
+use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
 pub(crate) use self::step::encode_timed;
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::Gpu;
-use crate::kernel;
 use crate::recording::{COPY, Pass, Recording, TensorId, TensorInfo};
 
 /// What can go wrong between a recording and its results.
@@ -45,8 +46,7 @@ pub enum EngineError {
 pub struct Engine {
     pub(crate) gpu: Gpu,
     memory: Memory,
-    pipelines: HashMap<(String, &'static str), wgpu::ComputePipeline>,
-    modules: HashMap<String, wgpu::ShaderModule>,
+    pipelines: Pipelines,
     /// Free staging buffers for small results, by size.
     free: HashMap<u64, Vec<wgpu::Buffer>>,
     /// Submissions not yet waited for.
@@ -86,8 +86,7 @@ impl Engine {
         Engine {
             gpu,
             memory: Memory::default(),
-            pipelines: HashMap::new(),
-            modules: HashMap::new(),
+            pipelines: Pipelines::default(),
             free: HashMap::new(),
             in_flight: VecDeque::new(),
         }
@@ -129,13 +128,21 @@ impl Engine {
             }
         }
         self.check()?;
-        let steps: Result<_, _> =
-            recording.passes.iter().map(|pass| self.prepare(recording, pass)).collect();
+        let is_copy = |pass: &Pass| std::ptr::eq(pass.kernel, &COPY);
+        let text = |pass: &Pass| match is_copy(pass) {
+            true => String::new(),
+            false => pass.kernel.specialize(&pass.all_constants()),
+        };
+        let texts: Vec<_> = recording.passes.iter().map(|pass| (pass, text(pass))).collect();
+        let dispatched: Vec<_> = texts.iter().filter(|(pass, _)| !is_copy(pass)).cloned().collect();
+        self.pipelines.make(&self.gpu.device, &dispatched);
+        let prepare = |(pass, text): &(&Pass, String)| self.prepare(recording, pass, text);
+        let steps: Result<_, _> = texts.iter().map(prepare).collect();
         self.check()?;
         Ok(Program { steps: steps? })
     }
 
-    fn prepare(&mut self, recording: &Recording, pass: &Pass) -> Result<Step, EngineError> {
+    fn prepare(&self, recording: &Recording, pass: &Pass, text: &str) -> Result<Step, EngineError> {
         if std::ptr::eq(pass.kernel, &COPY) {
             let [x, y] = [&pass.tensors[0], &pass.tensors[1]];
             return Ok(Step::Copy {
@@ -144,21 +151,14 @@ impl Engine {
                 bytes: recording.tensor(x.tensor).shard_bytes(x.shard),
             });
         }
-        let text = pass.kernel.specialize(&pass.all_constants());
         let refused = |reason: String| EngineError::Pass {
             pass: pass.label(),
             adapter: self.gpu.facts.name.clone(),
             reason,
         };
-        let mut entries = kernel::reflect(&text)
-            .unwrap_or_else(|e| panic!("pass `{}`: its WGSL is wrong: {e}", pass.label()));
-        let entry = entries.remove(pass.entry).unwrap_or_else(|| {
-            panic!("shaders/{}.wgsl has no entry point {}", pass.kernel.name, pass.entry)
-        });
-        check_names(pass, &entry);
-        let workgroups =
-            workgroups(pass, &entry, self.gpu.facts.max_workgroups).map_err(refused)?;
-        let pipeline = self.pipeline(pass, text);
+        let Ready { pipeline, entry } = self.pipelines.get(text, pass.entry);
+        check_names(pass, entry);
+        let workgroups = workgroups(pass, entry, self.gpu.facts.max_workgroups).map_err(refused)?;
         let places = pass.tensors.iter().map(|bound| {
             (entry.slots[bound.name].binding, self.memory.place(bound.tensor, bound.shard))
         });
@@ -170,31 +170,7 @@ impl Engine {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &bindings,
         });
-        Ok(Step::Dispatch { pipeline, bind_group, workgroups })
-    }
-
-    fn pipeline(&mut self, pass: &Pass, text: String) -> wgpu::ComputePipeline {
-        let device = &self.gpu.device;
-        let key = (text, pass.entry);
-        if let Some(pipeline) = self.pipelines.get(&key) {
-            return pipeline.clone();
-        }
-        let module = self.modules.entry(key.0.clone()).or_insert_with(|| {
-            device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(pass.kernel.name),
-                source: wgpu::ShaderSource::Wgsl(key.0.as_str().into()),
-            })
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&format!("{}.{}", pass.kernel.name, pass.entry)),
-            layout: None,
-            module,
-            entry_point: Some(pass.entry),
-            compilation_options: Default::default(),
-            cache: None,
-        });
-        self.pipelines.insert(key, pipeline.clone());
-        pipeline
+        Ok(Step::Dispatch { pipeline: pipeline.clone(), bind_group, workgroups })
     }
 
     /// Submits all dispatches of a program; does not wait for them, but for the submission before

@@ -1,0 +1,106 @@
+//! Pipelines by specialized text and entry point, made on all processors at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use crate::kernel::{self, EntryPoint};
+use crate::recording::Pass;
+
+/// A pipeline and what naga says of its entry point.
+pub(super) struct Ready {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) entry: EntryPoint,
+}
+
+/// All that were made so far.
+#[derive(Default)]
+pub(super) struct Pipelines {
+    made: HashMap<String, BTreeMap<&'static str, Ready>>,
+}
+
+/// A text to compile: the pass that wants it first, and all entry points wanted.
+struct Job<'a> {
+    text: String,
+    pass: &'a Pass,
+    entries: Vec<&'static str>,
+}
+
+impl Pipelines {
+    /// Makes those that the passes want and are not there yet.
+    ///
+    /// # Panics
+    /// When a WGSL file is wrong or has no such entry point.
+    pub(super) fn make(&mut self, device: &wgpu::Device, passes: &[(&Pass, String)]) {
+        let mut jobs: BTreeMap<&str, Job> = BTreeMap::new();
+        for (pass, text) in passes {
+            let known = self.made.get(text).is_some_and(|made| made.contains_key(pass.entry));
+            if known {
+                continue;
+            }
+            let job = jobs.entry(text).or_insert_with(|| Job {
+                text: text.clone(),
+                pass,
+                entries: Vec::new(),
+            });
+            if !job.entries.contains(&pass.entry) {
+                job.entries.push(pass.entry);
+            }
+        }
+        let jobs = Mutex::new(jobs.into_values().collect::<Vec<_>>());
+        let work = || {
+            let mut done = Vec::new();
+            // A statement of its own, so that the lock is not held while compiling.
+            while let Some(job) = { jobs.lock().unwrap_or_else(|e| e.into_inner()).pop() } {
+                done.push(compile(device, job));
+            }
+            done
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let done = std::thread::scope(|scope| {
+            let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for worker in workers {
+                match worker.join() {
+                    Ok(more) => done.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        });
+        for (text, entries) in done {
+            self.made.entry(text).or_default().extend(entries);
+        }
+    }
+
+    /// # Panics
+    /// When it was not made.
+    pub(super) fn get(&self, text: &str, entry: &str) -> &Ready {
+        &self.made[text][entry]
+    }
+}
+
+fn compile(device: &wgpu::Device, job: Job) -> (String, BTreeMap<&'static str, Ready>) {
+    let Job { text, pass, entries } = job;
+    let mut known = kernel::reflect(&text)
+        .unwrap_or_else(|e| panic!("pass `{}`: its WGSL is wrong: {e}", pass.label()));
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(pass.kernel.name),
+        source: wgpu::ShaderSource::Wgsl(text.as_str().into()),
+    });
+    let made = entries.into_iter().map(|name| {
+        let entry = known.remove(name).unwrap_or_else(|| {
+            panic!("shaders/{}.wgsl has no entry point {name}", pass.kernel.name)
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&format!("{}.{name}", pass.kernel.name)),
+            layout: None,
+            module: &module,
+            entry_point: Some(name),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        (name, Ready { pipeline, entry })
+    });
+    let made = made.collect();
+    (text, made)
+}
