@@ -124,7 +124,7 @@ fn no_decay() -> Decay {
 pub enum Preset {
     /// The tutorial's network and schedule (20,000 steps).
     Tutorial,
-    /// A small network that learns in two minutes without a GPU (1,000 steps).
+    /// A small network that learns in a minute without a GPU (1,000 steps).
     Quick,
 }
 
@@ -154,10 +154,11 @@ impl Config {
         match preset {
             Preset::Tutorial => tutorial,
             Preset::Quick => Config {
-                maps: vec![4, 8],
+                maps: vec![8, 4],
                 reduce1x1: 4,
                 num_fc1: 64,
                 dropout: 0.3,
+                batch_size: 32,
                 learning_rate: 3e-3,
                 steps: 1000,
                 log_every: 10,

@@ -35,7 +35,7 @@ fn real_test_set_loads() {
 #[test]
 fn real_training_set_loads() {
     let set = load_labelled(&asset("mnist/mnist_train.csv.gz")).unwrap();
-    assert_eq!(set.len(), 13_500);
+    assert_eq!(set.len(), 30_000);
     assert_eq!(set.labels[..5], [5, 0, 4, 1, 9]);
 }
 
