@@ -1,7 +1,7 @@
 //! Which kernels are the fastest for the products at hand, measured on the device.
 //!
 //! A product or a convolution can be computed by several families of kernels
-//! ([`Family`](crate::plan::Family)). Which of them wins depends on the adapter, its driver and the
+//! ([`Family`]). Which of them wins depends on the adapter, its driver and the
 //! shape, and no rule foresees it. So [`tune`] runs each product of a network alone, by each family
 //! that has a kernel for it, and what it finds goes into
 //! [`Target::choices`](crate::plan::Target::choices). A [`Cache`] keeps the times, so that each
@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! Software adapters are not measured: there the subgroup variants win by three to ten times, and
-//! measuring the others would take minutes.
+//! Software adapters are not measured: there the subgroup variants win nearly always, by up to ten
+//! times, and measuring the others would take minutes.
 //!
 //! Families add up in another order, so they differ in the last bits. Two runs are bit-equal on the
 //! same adapter and driver with the same choices, and choices stay the same as long as the cache

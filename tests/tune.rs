@@ -246,6 +246,7 @@ fn a_folder_that_cannot_be_made_is_told_of() {
     let file = folder.path().join("file");
     std::fs::write(&file, "no folder").expect("written");
     let cache = Cache::new(file.join("tuning.json"), &Gpu::noop().facts);
+    assert!(cache.load().expect("nothing is there to be read").is_empty());
     let sentence = cache.store(&timings).expect_err("no folder").to_string();
     assert!(sentence.starts_with("cannot keep the times of kernels in "), "{sentence}");
     assert!(sentence.contains("INCEPTION_CACHE"), "{sentence}");

@@ -65,7 +65,7 @@ impl Global {
     /// that was done before or is not wanted.
     fn target(&self, gpu: Gpu, recordings: &Recordings) -> Result<(Target, Gpu), Failure> {
         let mut target = Target { without: self.no_fuse.clone(), ..Target::of(&gpu) };
-        if self.no_tune {
+        if self.no_tune || target.software {
             return Ok((target, gpu));
         }
         let cache = Cache::of_user(&gpu.facts);
@@ -75,13 +75,13 @@ impl Global {
             Timings::default()
         });
         let before = known.clone();
-        let adapter = gpu.facts.name.clone();
-        let bar = progress_bar(0, "tuning kernels for {msg} {wide_bar} {pos}/{len}");
+        let what = format!("tuning kernels for {}", gpu.facts.name);
+        let bar = progress_bar(0, "{msg} {wide_bar} {pos}/{len}").with_message(what.clone());
         let progress = |done: usize, of: usize| {
-            if done == 0 {
-                bar.set_length(of as u64);
-                bar.set_message(adapter.clone());
+            if done == 0 && bar.is_hidden() {
+                eprintln!("{what}");
             }
+            bar.set_length(of as u64);
             bar.set_position(done as u64);
         };
         let (choices, gpu) = tune(gpu, recordings.passes(), &target, &mut known, progress)?;

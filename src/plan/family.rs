@@ -77,7 +77,8 @@ impl FromIterator<(String, Family)> for Choices {
 /// What decides how fast a product is, wherever it stands: operation, entry, and the whole numbers
 /// among its constants, sorted, without zeros. `None` for passes that have one kernel only.
 ///
-/// Rows don't count: a pass keeps its choice when it is cut into shards.
+/// Rows don't count, as a pass keeps its choice when it is cut into shards, nor where in a
+/// concatenation a slice begins.
 pub fn key(pass: &Pass) -> Option<String> {
     let products = ["forward", "backward_x", "backward_w"];
     if !["conv2d", "dense"].contains(&pass.kernel.name) || !products.contains(&pass.entry) {
@@ -90,7 +91,8 @@ pub fn key(pass: &Pass) -> Option<String> {
         Value::F32(_) | Value::Type(_) => 0,
     };
     let numbers = pass.constants.iter().map(|&(name, value)| (name, number(value)));
-    let numbers: BTreeMap<_, _> = numbers.filter(|(_, number)| *number != 0).collect();
+    let counts = |name: &str, number| number != 0 && !name.ends_with("_FIRST");
+    let numbers: BTreeMap<_, _> = numbers.filter(|&(name, number)| counts(name, number)).collect();
     let mut key = format!("{}.{}", pass.kernel.name, pass.entry);
     for (name, number) in numbers {
         key.push_str(&format!(" {name}={number}"));

@@ -115,10 +115,11 @@ impl Cache {
 
     fn read(&self) -> Result<File, CacheError> {
         let path = || self.path.clone();
+        let absent = |kind| [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&kind);
         match std::fs::read(&self.path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|why| CacheError::Damaged { path: path(), why }),
-            Err(why) if why.kind() == ErrorKind::NotFound => Ok(File::new()),
+            Err(why) if absent(why.kind()) => Ok(File::new()),
             Err(why) => Err(CacheError::Read { path: path(), why }),
         }
     }

@@ -157,7 +157,9 @@ impl Race {
     fn timing(&self) -> Option<Timing> {
         let times = || self.trials.iter().map(|trial| (trial.family, trial.least));
         let family = fastest(times().filter_map(|(family, least)| Some((family, least?))))?;
-        let milliseconds = times().map(|(family, least)| (family, least.map(|least| least * 1e3)));
+        // For people too: no more digits than were measured.
+        let milliseconds = |seconds: f64| (seconds * 1e7).round() / 1e4;
+        let milliseconds = times().map(|(family, least)| (family, least.map(milliseconds)));
         Some(Timing { family, milliseconds: milliseconds.collect() })
     }
 }
