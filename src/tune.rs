@@ -1,11 +1,9 @@
 //! Which kernels are the fastest for the products at hand, measured on the device.
 //!
-//! A product or a convolution can be computed by several families of kernels
-//! ([`Family`]). Which of them wins depends on the adapter, its driver and the
-//! shape, and no rule foresees it. So [`tune`] runs each product of a network alone, by each family
-//! that has a kernel for it, and what it finds goes into
-//! [`Target::choices`](crate::plan::Target::choices). A [`Cache`] keeps the times, so that each
-//! adapter is measured once.
+//! A product or a convolution can be computed by several families of kernels ([`Family`]). Which of
+//! them wins depends on the adapter, its driver and the shape, and no rule foresees it. So [`tune`]
+//! runs each product of a network alone, by each family that has a kernel for it, and what it finds
+//! goes into [`Target::choices`]. A [`Cache`] keeps the times, so that each adapter is measured once.
 //!
 //! ```no_run
 //! use inception::config::{Config, Preset};

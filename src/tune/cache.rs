@@ -12,7 +12,7 @@ use crate::ops;
 use crate::plan;
 
 /// The environment's name for the folder, where it is to be another than the user's cache folder.
-pub const FOLDER: &str = "INCEPTION_CACHE";
+const FOLDER: &str = "INCEPTION_CACHE";
 
 /// What is wrong with the file. Nothing that must be heeded: the kernels are measured anew.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +75,8 @@ impl Cache {
         Cache { path, adapter: format!("{name}, {backend}, driver {driver}") }
     }
 
-    /// The file `tuning.json` in the folder that the environment names ([`FOLDER`]), or else in
-    /// `inception-wgpu` in the user's cache folder; `None` where there is neither.
+    /// The file `tuning.json` in the folder that the environment variable `INCEPTION_CACHE` names,
+    /// or else in `inception-wgpu` in the user's cache folder; `None` where there is neither.
     pub fn of_user(facts: &AdapterFacts) -> Option<Cache> {
         let named = std::env::var_os(FOLDER).filter(|name| !name.is_empty()).map(PathBuf::from);
         let folder = named.or_else(|| Some(dirs::cache_dir()?.join("inception-wgpu")))?;
