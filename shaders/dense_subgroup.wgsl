@@ -269,17 +269,35 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
         //: end
         //: end
     }
-    // Finished in a loop: unrolled, the update would be more code than an instruction cache holds.
-    var sums: array<vec4<f32>, 4u * QUADS_HELD * SPAN>;
-    //: for q0 in QUADS_HELD
-    //: for s0 in SPAN
-    sums[q0 * 4u * SPAN + s0] = sx_q0_s0;
-    sums[q0 * 4u * SPAN + SPAN + s0] = sy_q0_s0;
-    sums[q0 * 4u * SPAN + 2u * SPAN + s0] = sz_q0_s0;
-    sums[q0 * 4u * SPAN + 3u * SPAN + s0] = sw_q0_s0;
-    //: end
-    //: end
-    for (var i = 0u; i < 4u * QUADS_HELD * SPAN; i++) {
-        store_dw(first * 4u + i / SPAN, column(block.x, i % SPAN, id.x), sums[i]);
+    // Finished in a loop over the quads: all unrolled, the update would be more code than an
+    // instruction cache holds. To choose them one by one costs less than an array in memory.
+    for (var q = 0u; q < QUADS_HELD; q++) {
+        //: for s0 in SPAN
+        var x_s0 = vec4<f32>(0.0);
+        var y_s0 = vec4<f32>(0.0);
+        var z_s0 = vec4<f32>(0.0);
+        var w_s0 = vec4<f32>(0.0);
+        //: end
+        //: for q0 in QUADS_HELD
+        //: for s0 in SPAN
+        x_s0 = select(x_s0, sx_q0_s0, q == q0);
+        y_s0 = select(y_s0, sy_q0_s0, q == q0);
+        z_s0 = select(z_s0, sz_q0_s0, q == q0);
+        w_s0 = select(w_s0, sw_q0_s0, q == q0);
+        //: end
+        //: end
+        let row = (first + q) * 4u;
+        //: for s0 in SPAN
+        store_dw(row, column(block.x, s0, id.x), x_s0);
+        //: end
+        //: for s0 in SPAN
+        store_dw(row + 1u, column(block.x, s0, id.x), y_s0);
+        //: end
+        //: for s0 in SPAN
+        store_dw(row + 2u, column(block.x, s0, id.x), z_s0);
+        //: end
+        //: for s0 in SPAN
+        store_dw(row + 3u, column(block.x, s0, id.x), w_s0);
+        //: end
     }
 }

@@ -11,6 +11,9 @@ use crate::tape::{Tape, Tensor};
 
 /// Images of an inference batch, if nothing else is asked for.
 const INFERENCE_BATCH: usize = 100;
+/// The fewest images of such a batch beside training, where it should take no more memory than a
+/// training batch but not idle either.
+const LEAST_BESIDE_TRAINING: usize = 50;
 
 /// The passes of a training step and of inference, which share weights and images, with the
 /// numbers of the tensors that the host writes and reads.
@@ -49,7 +52,8 @@ impl Recordings {
     /// # Panics
     /// When [`Recordings::check`] fails.
     pub fn training(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
-        Self::record(config, images, size, true, Some(INFERENCE_BATCH))
+        let batch = config.batch_size.clamp(LEAST_BESIDE_TRAINING, INFERENCE_BATCH);
+        Self::record(config, images, size, true, Some(batch))
     }
 
     /// Records training alone, which takes no memory for inference.
