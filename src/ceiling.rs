@@ -4,12 +4,10 @@
 //! the same interface as all others, and a software adapter has no data sheet. [`Ceiling::seconds`]
 //! then says how long a pass would take at the least.
 
-use std::time::{Duration, Instant};
-
 use serde::Serialize;
 
 use crate::cost::Cost;
-use crate::engine::{Engine, EngineError, Program};
+use crate::engine::{Engine, EngineError};
 use crate::gpu::Gpu;
 use crate::kernel::{Constant, Kernel, kernel};
 use crate::recording::Recording;
@@ -32,8 +30,6 @@ const STEPS: usize = 8;
 const TURNS: usize = 64;
 /// Runs of each kernel that the fastest is taken of.
 const SAMPLES: usize = 7;
-/// How long a GPU is kept busy beforehand, for its clock to rise.
-const WARM_UP: Duration = Duration::from_millis(100);
 
 /// What an adapter can do in a second, at most.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -108,30 +104,8 @@ fn fastest_seconds(recording: &Recording, gpu: Gpu) -> Result<(f64, Gpu), Engine
             engine.write(id, recording.tensor(id), bytemuck::cast_slice(&[0.5f32, 0.5]));
         }
     }
-    let begin = Instant::now();
-    while begin.elapsed() < WARM_UP {
-        engine.run(&once)?;
-        engine.finish()?;
-    }
-    let mut repeated = recording.clone();
-    repeated.passes = vec![recording.passes[0].clone(); SAMPLES];
-    let repeated = engine.compile(&repeated)?;
-    let times = match engine.run_timed(&repeated)? {
-        Some(times) if times.iter().all(|seconds| *seconds > 0.0) => times,
-        _ => by_the_hosts_clock(&mut engine, &repeated)?,
-    };
-
+    engine.warm_up(&once)?;
+    let times = engine.seconds(&once, SAMPLES)?;
     let fastest = times.into_iter().fold(f64::INFINITY, f64::min);
     Ok((fastest, engine.into_gpu()?))
-}
-
-fn by_the_hosts_clock(engine: &mut Engine, repeated: &Program) -> Result<Vec<f64>, EngineError> {
-    let mut times = Vec::new();
-    for _ in 0..3 {
-        let begin = Instant::now();
-        engine.run(repeated)?;
-        engine.finish()?;
-        times.push(begin.elapsed().as_secs_f64() / SAMPLES as f64);
-    }
-    Ok(times)
 }

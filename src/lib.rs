@@ -110,6 +110,7 @@
 //! | [`gpu`] | choosing an adapter, its limits, the device |
 //! | [`engine`] | device memory, pipelines, replay, results back |
 //! | [`timing`] | how long each pass takes |
+//! | [`tune`] | the fastest kernel for each product, measured and remembered |
 //! | [`ceiling`] | what an adapter can do at most, measured |
 //! | [`config`] | what a run is made of: presets, TOML file, flags |
 //! | [`data`] | CSV, IDX, PNG and JPEG to images; the order of the batches |
@@ -150,6 +151,8 @@ mod dispatch;
 pub mod engine;
 
 pub mod timing;
+
+pub mod tune;
 
 pub mod ceiling;
 

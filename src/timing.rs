@@ -1,9 +1,16 @@
-//! How long each pass takes on the device, by timestamps around a compute pass of its own.
+//! How long passes take on the device, by timestamps around a compute pass for each, or else by the
+//! host's clock.
+
+use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, EngineError, Program, encode_timed};
 
 /// Most timestamps of one query set, as WebGPU has it.
 const MAX_QUERIES: usize = 4096;
+/// How long a device is kept busy before anything is measured, for a GPU's clock to rise.
+const WARM_UP: Duration = Duration::from_millis(100);
+/// Submissions that the host's clock measures.
+const BY_HOST: usize = 3;
 
 impl Engine {
     /// Runs a program with every dispatch in a timed compute pass; seconds for each, in order.
@@ -44,5 +51,42 @@ impl Engine {
             _ => f64::NAN,
         };
         Ok(Some(stamps.chunks_exact(2).map(seconds).collect()))
+    }
+
+    /// Keeps the device busy for a while, for its clock to rise.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device fails.
+    pub fn warm_up(&mut self, program: &Program) -> Result<(), EngineError> {
+        let begin = Instant::now();
+        while begin.elapsed() < WARM_UP {
+            self.run(program)?;
+            self.finish()?;
+        }
+        Ok(())
+    }
+
+    /// Seconds that a program takes, of several samples, when it runs that many times in one
+    /// submission: of each run by the device's timestamps; where it has none, the mean of a few
+    /// such submissions by the host's clock, which counts the submission too.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device fails.
+    pub fn seconds(&mut self, program: &Program, runs: usize) -> Result<Vec<f64>, EngineError> {
+        let steps = (0..runs).flat_map(|_| program.steps.clone()).collect();
+        let repeated = Program { steps };
+        if let Some(times) = self.run_timed(&repeated)?
+            && times.iter().all(|seconds| *seconds > 0.0)
+        {
+            return Ok(times.chunks(program.len()).map(|run| run.iter().sum()).collect());
+        }
+        let mut times = Vec::new();
+        for _ in 0..BY_HOST {
+            let begin = Instant::now();
+            self.run(&repeated)?;
+            self.finish()?;
+            times.push(begin.elapsed().as_secs_f64() / runs as f64);
+        }
+        Ok(times)
     }
 }

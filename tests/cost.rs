@@ -13,7 +13,7 @@ use inception::train::Recordings;
 /// An adapter as most software adapters are.
 fn target(without: &[Rewrite]) -> Target {
     let without = without.to_vec();
-    Target { buffer_limit: 128 << 20, subgroup: [8, 8], software: true, without }
+    Target { without, ..Target::new(128 << 20, [8, 8], true) }
 }
 
 fn tutorial(target: Option<&Target>) -> Recording {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use inception::config::{Config, Module, Preset};
 use inception::model;
 use inception::ops::{Adam, Padding, adam};
-use inception::plan::{self, Rewrite, Target};
+use inception::plan::{self, Choices, Family, Rewrite, Target};
 use inception::recording::{Pass, Recording, Role, TensorId};
 use inception::tape::Tape;
 
@@ -100,7 +100,7 @@ fn a_software_adapter_shares_nothing_through_workgroup_memory() {
     let shared = |software, subgroup, without: &[Rewrite]| {
         let (network, loss) = step(&small(Module::Reduced));
         let target =
-            Target { buffer_limit: 1 << 27, subgroup, software, without: without.to_vec() };
+            Target { without: without.to_vec(), ..Target::new(1 << 27, subgroup, software) };
         let mut network = [network];
         plan::plan(&mut network, &target, &[loss]).expect("it fits");
         kernels(&network[0]).iter().filter(|name| name.contains("_workgroup.")).count()
@@ -113,6 +113,84 @@ fn a_software_adapter_shares_nothing_through_workgroup_memory() {
     assert_eq!(shared(false, other, &[Rewrite::Workgroup]), 0);
     assert_eq!(shared(false, subgroup, &[Rewrite::Subgroup]), all);
     assert!(shared(false, subgroup, &[]) < all, "subgroups come first");
+}
+
+#[test]
+fn a_key_tells_products_apart_and_nothing_else() {
+    let keys = |recording: &Recording| -> Vec<String> {
+        recording.passes.iter().filter_map(plan::key).collect()
+    };
+    let place = |name: &str, side: usize, columns: usize| {
+        let tape = Tape::new();
+        if name == "later" {
+            tape.input("other", &[7]); // other numbers for all tensors behind it
+        }
+        let x = tape.tracked_input("x", &[2, side, side, 8]);
+        let w = tape.parameter(&format!("w {name}"), &[3, 3, 8, columns]);
+        let b = tape.parameter("b", &[columns]);
+        let y = tape.scope(name, || x.conv2d(w, b, 1, Padding::Same));
+        y.backward(tape.input("dy", &y.shape()));
+        keys(&tape.finish())
+    };
+    let first = place("first", 6, 4);
+    let shared = "CHANNELS=8 COLUMNS=4 DILATION=1 DY_STRIDE=1 GROUPS=1 IN_H=6 IN_W=6 KERNEL_H=3 \
+        KERNEL_W=3 OUT_H=6 OUT_W=6 PAD_LEFT=1 PAD_TOP=1 PIXELS=72";
+    assert!(first[0].starts_with(&format!("conv2d.forward {shared}")), "{}", first[0]);
+    assert_eq!(first.len(), 3, "no flip and no sum: {first:?}");
+    assert_eq!(first, place("later", 6, 4));
+    let mut all = [first, place("larger", 7, 4), place("wider", 6, 8)].concat();
+    let (mut network, _) = step(&small(Module::Reduced));
+    plan::join(&mut network, &Target::new(1 << 27, [0; 2], false));
+    let of_network = keys(&network);
+    let fused = of_network.iter().filter(|key| key.contains("UPDATE_W=1")).count();
+    assert_eq!(fused, 2, "a fused update is another pass: {of_network:?}");
+    all.extend(of_network);
+    // Towers repeat shapes; all else are different passes.
+    all.sort();
+    let count = all.len();
+    all.dedup();
+    assert!(all.len() > count * 3 / 4, "{} of {count}", all.len());
+    // A pass that has got its kernel has no choice any more.
+    plan::workgroup(&mut network, &plan::LARGE);
+    assert!(keys(&network).len() < fused + 20, "{:?}", keys(&network));
+}
+
+#[test]
+fn choices_steer_the_plan() {
+    let gpu = Target::new(1 << 27, [32; 2], false);
+    let planned = |choices: &[(&str, Family)], target: &Target| {
+        let (network, loss) = step(&small(Module::Reduced));
+        let mut joined = network.clone();
+        plan::join(&mut joined, target);
+        let keys: Vec<String> = joined.passes.iter().filter_map(plan::key).collect();
+        let chosen = choices.iter().flat_map(|(begin, family)| {
+            let keys: Vec<_> = keys.iter().filter(|key| key.starts_with(begin)).collect();
+            assert!(!keys.is_empty(), "no {begin}");
+            keys.into_iter().map(|key| (key.clone(), *family)).collect::<Vec<_>>()
+        });
+        let target = Target { choices: chosen.collect::<Choices>(), ..target.clone() };
+        let mut network = [network];
+        plan::plan(&mut network, &target, &[loss]).expect("it fits");
+        let [network] = network;
+        network
+    };
+    let rule = planned(&[], &gpu);
+    let threads = |recording: &Recording, kernel: &str| -> Vec<[u32; 3]> {
+        let of = recording.passes.iter();
+        of.filter(|pass| pass.kernel.name == kernel).map(|pass| pass.threads).collect()
+    };
+    assert_eq!(planned(&[("conv2d.", Family::LargeTiles)], &gpu), rule, "as the rule has it");
+    let plain = planned(&[("conv2d.", Family::Plain)], &gpu);
+    assert_eq!(count(&plain, "conv2d_workgroup."), 0);
+    assert_eq!(threads(&plain, "dense_workgroup"), threads(&rule, "dense_workgroup"));
+    let small = planned(&[("dense.forward", Family::SmallTiles)], &gpu);
+    assert_eq!(kernels(&small), kernels(&rule));
+    assert_ne!(threads(&small, "dense_workgroup"), threads(&rule, "dense_workgroup"));
+    // What the target has no kernel for follows the rule.
+    assert_eq!(planned(&[("conv2d.", Family::Subgroup)], &gpu), rule);
+    let software = Target { software: true, ..gpu };
+    let tiles = planned(&[("dense.", Family::LargeTiles)], &software);
+    assert_eq!(tiles, planned(&[], &software));
 }
 
 /// Bytes of workgroup memory that a pass takes.

@@ -56,7 +56,7 @@ struct Report {
     config: Config,
     parameters: usize,
     training: Measured,
-    /// From recording the network to its first finished step, in seconds.
+    /// From planning the network, its kernels tuned, to its first finished step, in seconds.
     first_step: f64,
     /// The host's work in a step: writing inputs, encoding, submitting; in seconds. Some software
     /// adapters compute before they return from a submission.
@@ -165,10 +165,11 @@ struct Training {
 impl Bench<'_> {
     fn training(&mut self, gpu: Gpu) -> Result<(Training, Gpu), Failure> {
         let (config, count) = (self.config, self.labels.len());
+        let mut recordings = Recordings::training_alone(config, count, [SIDE, SIDE]);
+        let (target, gpu) = self.global.target(gpu, &recordings)?;
         let begin = Instant::now();
         let batches = Batches::new(config.order, config.seed, config.batch_size, count)?;
-        let mut recordings = Recordings::training_alone(config, count, [SIDE, SIDE]);
-        recordings.fit(&self.global.target(&gpu))?;
+        recordings.fit(&target)?;
         let mut trainer = Trainer::new(gpu, recordings, &self.images, &self.labels, Some(batches))?;
         trainer.initialize();
         trainer.train_step()?;
@@ -210,7 +211,8 @@ impl Bench<'_> {
             return Ok((misfit(why.to_string()), gpu));
         }
         let mut recordings = Recordings::inference_by(batch, config, count, [SIDE, SIDE]);
-        if let Err(why) = recordings.fit(&self.global.target(&gpu)) {
+        let (target, gpu) = self.global.target(gpu, &recordings)?;
+        if let Err(why) = recordings.fit(&target) {
             return Ok((misfit(why.to_string()), gpu));
         }
         let passes = recordings.inference_passes().map(|r| Work::of(r, &self.ceiling));

@@ -11,12 +11,15 @@ mod test;
 mod train;
 
 use std::process::ExitCode;
+use std::sync::Once;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::ConfigError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions};
 use crate::plan::{Rewrite, Target};
+use crate::train::Recordings;
+use crate::tune::{Cache, CacheError, Timings, tune};
 
 /// Train and run Inception networks on any GPU through WebGPU.
 #[derive(Parser)]
@@ -49,16 +52,57 @@ struct Global {
     #[arg(long, global = true, value_name = "REWRITE", value_delimiter = ',')]
     #[arg(help_heading = "Device")]
     no_fuse: Vec<Rewrite>,
+    /// Choose kernels by a fixed rule instead of measuring which are the fastest here
+    #[arg(long, global = true, help_heading = "Device")]
+    no_tune: bool,
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
 impl Global {
-    /// What to plan for on this adapter.
-    fn target(&self, gpu: &Gpu) -> Target {
-        Target { without: self.no_fuse.clone(), ..Target::of(gpu) }
+    /// What to plan these recordings for on this adapter. Measures their kernels there, unless
+    /// that was done before or is not wanted.
+    fn target(&self, gpu: Gpu, recordings: &Recordings) -> Result<(Target, Gpu), Failure> {
+        let mut target = Target { without: self.no_fuse.clone(), ..Target::of(&gpu) };
+        if self.no_tune || target.software {
+            return Ok((target, gpu));
+        }
+        let cache = Cache::of_user(&gpu.facts);
+        let loaded = cache.as_ref().map_or(Ok(Timings::default()), Cache::load);
+        let mut known = loaded.unwrap_or_else(|why| {
+            warn(&LOADED, &why);
+            Timings::default()
+        });
+        let before = known.clone();
+        let what = format!("tuning kernels for {}", gpu.facts.name);
+        let bar = progress_bar(0, "{msg} {wide_bar} {pos}/{len}").with_message(what.clone());
+        let progress = |done: usize, of: usize| {
+            if done == 0 && bar.is_hidden() {
+                eprintln!("{what}");
+            }
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        };
+        let (choices, gpu) = tune(gpu, recordings.passes(), &target, &mut known, progress)?;
+        bar.finish_and_clear();
+        if let Some(Err(why)) = cache.filter(|_| known != before).map(|cache| cache.store(&known)) {
+            warn(&STORED, &why);
+        }
+        for (key, family) in choices.iter() {
+            log::debug!("{family:?} computes {key}");
+        }
+        target.choices = choices;
+        Ok((target, gpu))
     }
+}
+
+static LOADED: Once = Once::new();
+static STORED: Once = Once::new();
+
+/// Says what is wrong with the cache, each once: a command may tune several networks.
+fn warn(said: &'static Once, why: &CacheError) {
+    said.call_once(|| eprintln!("warning: {why}"));
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]

@@ -31,8 +31,8 @@ fn with_weights(
     let mut recordings = Recordings::inference(config, images.len(), [SIDE, SIDE]);
     let parameters = recordings.parameters();
     let tensors = file.tensors_matching(&parameters)?;
-    let gpu = open_gpu(global)?;
-    recordings.fit(&global.target(&gpu))?;
+    let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
+    recordings.fit(&target)?;
     let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
     for tensor in tensors {
         trainer.set(tensor.name, tensor.bytes);

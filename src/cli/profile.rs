@@ -43,7 +43,8 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let (ceiling, gpu) = Ceiling::measure(open_gpu(global)?)?;
     eprintln!("{}", ceiling_line(&ceiling));
-    recordings.fit(&global.target(&gpu))?;
+    let (target, gpu) = global.target(gpu, &recordings)?;
+    recordings.fit(&target)?;
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
     trainer.initialize();

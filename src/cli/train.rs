@@ -72,8 +72,8 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         // Before minutes are spent on the device.
         file.tensors_matching(&recordings.parameters())?;
     }
-    let gpu = open_gpu(global)?;
-    recordings.fit(&global.target(&gpu))?;
+    let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
+    recordings.fit(&target)?;
     eprintln!(
         "network: {} parameters, {} of device memory; {} training, {} validation, {} test digits",
         thousands(recordings.parameter_count() as u64),

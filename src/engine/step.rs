@@ -3,6 +3,7 @@
 use super::memory::ROW_BYTES;
 use crate::recording::IMAGE_WIDTH;
 
+#[derive(Clone)]
 pub(crate) enum Step {
     Dispatch {
         pipeline: wgpu::ComputePipeline,

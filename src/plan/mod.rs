@@ -3,6 +3,7 @@
 //! [`plan`] applies them in order. Each but sharding can be left out by its name, a [`Rewrite`]: the
 //! numbers stay, but for rounding.
 
+mod family;
 mod fuse;
 mod images;
 mod panels;
@@ -12,13 +13,14 @@ mod slices;
 mod subgroup;
 mod workgroup;
 
+pub use family::{Choices, Family, choose, key};
 pub use fuse::{fuse_adam, fuse_add, fuse_mask};
 pub use images::images;
 pub use panels::panels;
 pub use place::place;
 pub use shard::{TooLarge, shard};
 pub use slices::{fuse_relu, read_slices, write_slices};
-pub use subgroup::subgroup;
+pub use subgroup::{subgroup, subgroup_variant};
 pub use workgroup::{LARGE, SMALL, Tiles, workgroup, workgroup_variant};
 
 use crate::gpu::Gpu;
@@ -63,20 +65,28 @@ pub struct Target {
     pub software: bool,
     /// Rewrites to leave out.
     pub without: Vec<Rewrite>,
+    /// Kernels measured to be the fastest; empty where none were, see [`tune`](crate::tune).
+    pub choices: Choices,
 }
 
 impl Target {
-    /// This adapter, with every rewrite.
+    /// This adapter, with every rewrite, and kernels by the fixed rule: nothing is measured. For
+    /// those that are fastest here, put into `choices` what [`tune`](crate::tune::tune) finds.
     pub fn of(gpu: &Gpu) -> Target {
         let (buffer_limit, subgroup) = (gpu.buffer_limit(), gpu.subgroup());
-        let software = gpu.facts.is_software();
-        Target { buffer_limit, subgroup, software, without: Vec::new() }
+        Target::new(buffer_limit, subgroup, gpu.facts.is_software())
+    }
+
+    /// An adapter known by these numbers, with every rewrite, and kernels by the fixed rule.
+    pub fn new(buffer_limit: u64, subgroup: [u32; 2], software: bool) -> Target {
+        let (without, choices) = (Vec::new(), Choices::default());
+        Target { buffer_limit, subgroup, software, without, choices }
     }
 }
 
-/// Suits recordings of one tape to a target: joins passes, takes the variants that suit it, splits
-/// what is larger than its limit and lets temporaries share memory, but for those of `keep`, which
-/// are read after a run. The largest recording should come first, since the others take its buffers.
+/// Suits recordings of one tape to a target: joins passes, chooses their kernels, splits what is
+/// larger than its limit and lets temporaries share memory, but for those of `keep`, which are read
+/// after a run. The largest recording should come first, since the others take its buffers.
 ///
 /// # Errors
 /// [`TooLarge`] when a tensor is over the limit and cannot be split.
@@ -87,30 +97,8 @@ pub fn plan(
 ) -> Result<(), TooLarge> {
     let wanted = |rewrite| !target.without.contains(&rewrite);
     for recording in recordings.iter_mut() {
-        if wanted(Rewrite::Adam) {
-            fuse_adam(recording);
-        }
-        if wanted(Rewrite::Slices) {
-            write_slices(recording);
-        }
-        if wanted(Rewrite::Relu) {
-            fuse_relu(recording);
-        }
-        if wanted(Rewrite::Slices) {
-            read_slices(recording);
-        }
-        if wanted(Rewrite::Add) {
-            fuse_add(recording);
-        }
-        if wanted(Rewrite::Relu) {
-            fuse_mask(recording);
-        }
-        if wanted(Rewrite::Subgroup) && target.subgroup[0] == target.subgroup[1] {
-            subgroup(recording, target.subgroup[0]);
-        }
-        if wanted(Rewrite::Workgroup) && !target.software {
-            workgroup(recording, &LARGE); // what the subgroup variants left
-        }
+        join(recording, target);
+        choose(recording, target);
     }
     if wanted(Rewrite::Images) {
         images(recordings);
@@ -123,6 +111,29 @@ pub fn plan(
         place(recordings, keep);
     }
     Ok(())
+}
+
+/// Makes fewer passes of many: the part of [`plan`] that comes before any kernel is chosen.
+pub fn join(recording: &mut Recording, target: &Target) {
+    let wanted = |rewrite| !target.without.contains(&rewrite);
+    if wanted(Rewrite::Adam) {
+        fuse_adam(recording);
+    }
+    if wanted(Rewrite::Slices) {
+        write_slices(recording);
+    }
+    if wanted(Rewrite::Relu) {
+        fuse_relu(recording);
+    }
+    if wanted(Rewrite::Slices) {
+        read_slices(recording);
+    }
+    if wanted(Rewrite::Add) {
+        fuse_add(recording);
+    }
+    if wanted(Rewrite::Relu) {
+        fuse_mask(recording);
+    }
 }
 
 /// The constant of passes that take columns by four.

@@ -28,19 +28,24 @@ const QUADS: usize = 20;
 /// Replaces each pass that has a subgroup variant, where the adapter's subgroups have `lanes`
 /// threads and the pass's shape is one the variant can take.
 pub fn subgroup(recording: &mut Recording, lanes: u32) {
-    if lanes as usize != LANES {
-        return;
-    }
     for pass in &mut recording.passes {
-        let replaced = match (pass.kernel.name, pass.entry) {
-            ("conv2d", "forward" | "backward_x") => convolve(pass),
-            ("conv2d", "backward_w") => conv_backward_w(pass),
-            ("dense", "forward" | "backward_x" | "backward_w") => dense(pass),
-            _ => None,
-        };
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = subgroup_variant(pass, lanes) {
             *pass = replaced;
         }
+    }
+}
+
+/// The pass by lanes that hand values round. `None` where there is no such variant: for other
+/// kernels, for subgroups of other than eight threads, and for shapes that it cannot take.
+pub fn subgroup_variant(pass: &Pass, lanes: u32) -> Option<Pass> {
+    if lanes as usize != LANES {
+        return None;
+    }
+    match (pass.kernel.name, pass.entry) {
+        ("conv2d", "forward" | "backward_x") => convolve(pass),
+        ("conv2d", "backward_w") => conv_backward_w(pass),
+        ("dense", "forward" | "backward_x" | "backward_w") => dense(pass),
+        _ => None,
     }
 }
 

@@ -173,6 +173,11 @@ impl Recordings {
         self.inference.as_ref().map(|inference| &inference.recording)
     }
 
+    /// The passes of all that was recorded.
+    pub fn passes(&self) -> impl Iterator<Item = &Recording> {
+        self.training_passes().into_iter().chain(self.inference_passes())
+    }
+
     /// Name and shape of each variable.
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let info = |id: &TensorId| &self.tensors[id.0 as usize];
@@ -186,8 +191,7 @@ impl Recordings {
 
     /// Bytes of device memory that the tensors take, shared buffers once.
     pub fn memory(&self) -> u64 {
-        let recordings = self.training_passes().into_iter().chain(self.inference_passes());
-        let mut used: Vec<_> = recordings.flat_map(Recording::used).collect();
+        let mut used: Vec<_> = self.passes().flat_map(Recording::used).collect();
         used.sort();
         used.dedup();
         let infos = used.iter().map(|id| &self.tensors[id.0 as usize]);

@@ -43,8 +43,7 @@ fn for_any_adapter() {
 #[test]
 fn sizes_that_pass_the_check_can_be_recorded() {
     let sizes = [1, 7, 100, 3000, 65_535, 1 << 20];
-    let (buffer_limit, software) = (128 << 20, false);
-    let target = Target { buffer_limit, subgroup: [0; 2], software, without: Vec::new() };
+    let target = Target::new(128 << 20, [0; 2], false);
     let mut recorded = 0;
     let config = Config::preset(Preset::Tutorial);
     for module in [Module::Reduced, Module::Naive] {

@@ -79,7 +79,9 @@ fn killed_and_resumed_is_uninterrupted() {
     }
     let place = Place::new(30, 4);
     let steps = "--steps 90 --eval-every 3";
-    let mut child = program(&[]).args(train(&place, "killed", steps)).spawn().expect("it starts");
+    let arguments = train(&place, "killed", steps);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut child = program(&arguments).spawn().expect("it starts");
     let started = Instant::now();
     let metrics = place.path("killed/metrics.csv");
     let far_enough = || {

@@ -1,0 +1,149 @@
+//! What was measured, kept in the user's cache folder: one readable file for all adapters.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Timings;
+use crate::gpu::AdapterFacts;
+use crate::ops;
+use crate::plan;
+
+/// The environment's name for the folder, where it is to be another than the user's cache folder.
+const FOLDER: &str = "INCEPTION_CACHE";
+
+/// What is wrong with the file. Nothing that must be heeded: the kernels are measured anew.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// It cannot be read.
+    #[error("cannot read {}: {why}; kernels are measured anew", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: std::io::Error,
+    },
+    /// It is none of ours, or was damaged.
+    #[error("{} is damaged ({why}); kernels are measured anew and it is replaced", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what stands there.
+        why: serde_json::Error,
+    },
+    /// It cannot be written.
+    #[error(
+        "cannot keep the times of kernels in {}: {why}; they are measured again the next time, set \
+         INCEPTION_CACHE to a folder that can be written",
+        path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        why: std::io::Error,
+    },
+}
+
+/// The whole file: adapters by name, interface and driver.
+type File = BTreeMap<String, Adapter>;
+
+/// What is known of one adapter.
+#[derive(Serialize, Deserialize)]
+struct Adapter {
+    /// The hash of the kernels' texts that were measured.
+    kernels: String,
+    products: Timings,
+}
+
+/// A file of times, seen from one adapter and this version's kernels.
+///
+/// It may be used by several processes at once: a reader finds a whole file, and of two that write at
+/// the same moment the later one's times stay.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    path: PathBuf,
+    adapter: String,
+}
+
+impl Cache {
+    /// The times of this adapter in the file at `path`, which need not exist.
+    pub fn new(path: PathBuf, facts: &AdapterFacts) -> Cache {
+        let AdapterFacts { name, backend, driver, .. } = facts;
+        Cache { path, adapter: format!("{name}, {backend}, driver {driver}") }
+    }
+
+    /// The file `tuning.json` in the folder that the environment variable `INCEPTION_CACHE` names,
+    /// or else in `inception-wgpu` in the user's cache folder; `None` where there is neither.
+    pub fn of_user(facts: &AdapterFacts) -> Option<Cache> {
+        let named = std::env::var_os(FOLDER).filter(|name| !name.is_empty()).map(PathBuf::from);
+        let folder = named.or_else(|| Some(dirs::cache_dir()?.join("inception-wgpu")))?;
+        Some(Cache::new(folder.join("tuning.json"), facts))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was measured of this adapter with these very kernels.
+    ///
+    /// # Errors
+    /// [`CacheError`] when there is a file but it cannot be read or understood.
+    pub fn load(&self) -> Result<Timings, CacheError> {
+        let adapter = self.read()?.remove(&self.adapter);
+        let valid = adapter.filter(|adapter| adapter.kernels == kernels());
+        Ok(valid.map(|adapter| adapter.products).unwrap_or_default())
+    }
+
+    /// Keeps what was measured, and what the file holds of other products and adapters.
+    ///
+    /// # Errors
+    /// [`CacheError::Write`] when folder or file cannot be written.
+    pub fn store(&self, timings: &Timings) -> Result<(), CacheError> {
+        let failed = |why| CacheError::Write { path: self.path.clone(), why };
+        // A damaged file was told of when it was loaded, and is replaced.
+        let mut file = self.read().unwrap_or_default();
+        let adapter = file.remove(&self.adapter).filter(|adapter| adapter.kernels == kernels());
+        let mut products = adapter.map(|adapter| adapter.products).unwrap_or_default();
+        products.0.extend(timings.0.clone());
+        file.insert(self.adapter.clone(), Adapter { kernels: kernels(), products });
+        self.write(&file).map_err(failed)
+    }
+
+    fn read(&self) -> Result<File, CacheError> {
+        let path = || self.path.clone();
+        let absent = |kind| [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&kind);
+        match std::fs::read(&self.path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|why| CacheError::Damaged { path: path(), why }),
+            Err(why) if absent(why.kind()) => Ok(File::new()),
+            Err(why) => Err(CacheError::Read { path: path(), why }),
+        }
+    }
+
+    /// Under a name that no other process has, then renamed.
+    fn write(&self, file: &File) -> std::io::Result<()> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        temporary.write_all(serde_json::to_string_pretty(file)?.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// Changes with the text of any kernel and with the sizes of tiles: the FNV-1a hash, 64 bits.
+fn kernels() -> String {
+    let texts = ops::KERNELS.iter().chain(&plan::KERNELS).map(|kernel| kernel.source);
+    let tiles = format!("{:?} {:?}", plan::LARGE, plan::SMALL);
+    let bytes = texts.chain([tiles.as_str()]).flat_map(str::bytes);
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
