@@ -61,10 +61,15 @@ struct Global {
 }
 
 impl Global {
+    /// What to plan for on this adapter, with kernels chosen by the fixed rule.
+    fn untuned(&self, gpu: &Gpu) -> Target {
+        Target { without: self.no_fuse.clone(), ..Target::of(gpu) }
+    }
+
     /// What to plan these recordings for on this adapter. Measures their kernels there, unless
     /// that was done before or is not wanted.
     fn target(&self, gpu: Gpu, recordings: &Recordings) -> Result<(Target, Gpu), Failure> {
-        let mut target = Target { without: self.no_fuse.clone(), ..Target::of(&gpu) };
+        let mut target = self.untuned(&gpu);
         if self.no_tune || target.software {
             return Ok((target, gpu));
         }

@@ -21,6 +21,9 @@ pub(super) fn open(model: &Path, images: &Images, global: &Global) -> Result<Tra
     with_weights(&file, config, images, global)
 }
 
+/// Images that are classified sooner than kernels are measured for them.
+const FEW: usize = 1000;
+
 fn with_weights(
     file: &WeightFile,
     config: &Config,
@@ -31,7 +34,11 @@ fn with_weights(
     let mut recordings = Recordings::inference(config, images.len(), [SIDE, SIDE]);
     let parameters = recordings.parameters();
     let tensors = file.tensors_matching(&parameters)?;
-    let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
+    let gpu = open_gpu(global)?;
+    let (target, gpu) = match images.len() < FEW {
+        true => (global.untuned(&gpu), gpu),
+        false => global.target(gpu, &recordings)?,
+    };
     recordings.fit(&target)?;
     let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
     for tensor in tensors {
