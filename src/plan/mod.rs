@@ -86,7 +86,9 @@ impl Target {
 
 /// Suits recordings of one tape to a target: joins passes, chooses their kernels, splits what is
 /// larger than its limit and lets temporaries share memory, but for those of `keep`, which are read
-/// after a run. The largest recording should come first, since the others take its buffers.
+/// after a run. The largest recording should come first, since the others take its buffers. Tensors
+/// that a plan adds are numbered behind the tape's, so what the tape records later is for another
+/// engine.
 ///
 /// # Errors
 /// [`TooLarge`] when a tensor is over the limit and cannot be split.
