@@ -49,7 +49,7 @@ impl Pipelines {
         let jobs = Mutex::new(jobs.into_values().collect::<Vec<_>>());
         let work = || {
             let mut done = Vec::new();
-            // A statement of its own, so that the lock is not held while compiling.
+            // A block of its own, so that the lock is not held while compiling.
             while let Some(job) = { jobs.lock().unwrap_or_else(|e| e.into_inner()).pop() } {
                 done.push(compile(device, job));
             }
