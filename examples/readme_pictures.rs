@@ -167,7 +167,7 @@ fn learning(rows: &[Row], theme: &Theme) -> Result<String, Box<dyn Error>> {
     let least = |points: &[(f64, f64)]| points.iter().fold(f64::INFINITY, |a, p| a.min(p.1));
     let mut picture = svg(820, 270, "Training loss and validation accuracy by step");
 
-    let marks = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
+    let marks = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
     let lowest = least(&loss);
     let highest = loss.iter().fold(f64::NEG_INFINITY, |a, p| a.max(p.1));
     let first = marks.iter().rposition(|m: &f64| m.log10() <= lowest).unwrap_or(0);
