@@ -224,17 +224,28 @@ fn flags(text: &str) -> BTreeSet<String> {
     found.filter_map(flag).collect()
 }
 
+/// The program's commands, as its help lists them.
+fn commands() -> Vec<String> {
+    let help = help("help");
+    let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let lines = list.expect("the help lists commands").lines();
+    // Longer descriptions go on in lines that are indented further.
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(String::from).collect()
+}
+
 fn help(command: &str) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_inception"));
-    let output = program.args([command, "--help"]).output().expect("the program runs");
+    let asked: &[&str] = if command == "help" { &["--help"] } else { &[command, "--help"] };
+    let output = program.args(asked).output().expect("the program runs");
     assert!(output.status.success(), "inception {command} --help fails");
     String::from_utf8(output.stdout).expect("help is UTF-8")
 }
 
 #[test]
 fn the_readmes_flags_are_known() {
-    let commands = ["train", "test", "predict", "devices", "profile", "bench"];
-    let helps = commands.map(|command| (command, flags(&help(command))));
+    let helps: Vec<_> =
+        commands().into_iter().map(|name| (name.clone(), flags(&help(&name)))).collect();
     for line in shell_lines() {
         // What stands behind the program's name, however it is started.
         let ours = line.strip_prefix("inception ").map(String::from);

@@ -1,18 +1,21 @@
 //! `inception train`: the whole of a run.
 
+mod result;
+mod run;
+mod save;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::ProgressBar;
 
+use self::run::Run;
 use super::samples::Samples;
-use super::test::confusion;
-use super::{Failure, Global, bytes, network, open_gpu, print_results, progress_bar, thousands};
-use crate::checkpoint::{self, Checkpoint, CheckpointError, MODEL_FILE, TensorSource, WeightFile};
-use crate::config::{Config, TrainArgs};
+use super::{Failure, Global, bytes, open_gpu, thousands};
+use crate::checkpoint::{self, Checkpoint, MODEL_FILE, WeightFile};
+use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
-use crate::metrics::{self, MetricsFile, Row};
+use crate::metrics::{self, MetricsFile};
 use crate::train::{Recordings, Trainer};
 
 /// Train a network on digits and measure it on the test set
@@ -149,232 +152,4 @@ fn set_all(
         trainer.set(tensor.name, tensor.bytes);
     }
     Ok(())
-}
-
-/// A run under way.
-struct Run {
-    config: Config,
-    out: Option<PathBuf>,
-    json: bool,
-    samples: Samples,
-    trainer: Trainer,
-    metrics: Option<MetricsFile>,
-    bar: ProgressBar,
-    started: Instant,
-    /// Seconds of the run before it was resumed.
-    seconds_before: f64,
-    first_step: u64,
-    saved_step: Option<u64>,
-    /// Loss of the last logged step, for the progress bar.
-    loss: f32,
-    validation: Option<f64>,
-}
-
-impl Run {
-    fn new(
-        command: TrainCommand,
-        config: Config,
-        samples: Samples,
-        trainer: Trainer,
-        (metrics, seconds_before): (Option<MetricsFile>, f64),
-    ) -> Run {
-        let first_step = trainer.step();
-        let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
-        let bar = progress_bar(config.steps, template).with_position(first_step);
-        bar.reset_eta();
-        Run {
-            config,
-            out: command.out,
-            json: command.json,
-            samples,
-            trainer,
-            metrics,
-            bar,
-            started: Instant::now(),
-            seconds_before,
-            first_step,
-            saved_step: command.resume.then_some(first_step),
-            loss: f32::NAN,
-            validation: None,
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        self.seconds_before + self.started.elapsed().as_secs_f64()
-    }
-
-    /// A line on stderr, above the progress bar where there is one.
-    fn say(&self, line: &str) {
-        match self.bar.is_hidden() {
-            true => eprintln!("{line}"),
-            false => self.bar.println(line),
-        }
-    }
-
-    fn train(&mut self) -> Result<(), Failure> {
-        // The first step compiles the kernels; the estimate is taken from the next ones.
-        let mut warm = None;
-        self.bar.set_message("the first step compiles the kernels,");
-        self.bar.tick();
-        for step in self.first_step + 1..=self.config.steps {
-            for (step, loss) in self.trainer.train_step()? {
-                self.note(step, loss, None)?;
-            }
-            self.bar.set_position(step);
-            match step - self.first_step {
-                1 => {
-                    self.trainer.wait()?;
-                    warm = Some(Instant::now());
-                }
-                6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
-                _ => {}
-            }
-            if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
-                self.evaluate()?;
-                self.save()?;
-            }
-        }
-        self.evaluate()?;
-        self.save()
-    }
-
-    fn estimate(&self, seconds_a_step: Option<f64>) {
-        let Some(seconds) = seconds_a_step else { return };
-        let left = (self.config.steps - self.trainer.step()) as f64 * seconds;
-        let left = indicatif::HumanDuration(std::time::Duration::from_secs_f64(left));
-        self.say(&format!("{seconds:.3} s a step; about {left} to go, evaluations not counted"));
-    }
-
-    /// One step's loss: stops the run when it is not finite, logs it when it is due.
-    fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
-        if !loss.is_finite() {
-            return Err(self.diverged(&format!("the loss of step {step} is {loss}")));
-        }
-        if step.is_multiple_of(self.config.log_every) || validation.is_some() {
-            self.loss = loss;
-            let rate = self.config.batch_size as f64 * (step - self.first_step) as f64
-                / self.started.elapsed().as_secs_f64();
-            let accuracy = self.validation.map_or(String::new(), |a| format!(", val {a:.3}"));
-            self.bar.set_message(format!("loss {loss:.4}{accuracy}, {rate:.0} images/s,"));
-            let seconds = self.seconds();
-            if let Some(metrics) = &mut self.metrics {
-                let row = Row {
-                    step,
-                    loss: Some(loss),
-                    val_accuracy: validation,
-                    test_accuracy: None,
-                    seconds,
-                };
-                metrics.append(&row)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn diverged(&self, what: &str) -> Failure {
-        let kept = match (&self.out, self.saved_step) {
-            (Some(out), Some(saved)) => {
-                format!("the checkpoint of step {saved} in {} is kept", out.display())
-            }
-            _ => "no checkpoint had been saved".to_string(),
-        };
-        Failure::new(format!(
-            "{what}: training has diverged; try a lower --learning-rate (now {:e}), --scale unit or \
-             --init he; {kept}",
-            self.config.learning_rate
-        ))
-    }
-
-    /// Accuracy on the validation rows, as the tutorial prints it every so many steps.
-    fn evaluate(&mut self) -> Result<(), Failure> {
-        let rows = self.samples.validation();
-        let accuracy = self.accuracy(rows)?;
-        self.validation = Some(accuracy);
-        let step = self.trainer.step();
-        for (arrived, loss) in self.trainer.remaining_losses()? {
-            self.note(arrived, loss, Some(accuracy).filter(|_| arrived == step))?;
-        }
-        let loss = self.loss;
-        self.say(&format!(
-            "step {step:6}  loss {loss:9.4}  validation accuracy {accuracy:.4}  {:7.1} s",
-            self.seconds()
-        ));
-        Ok(())
-    }
-
-    fn accuracy(&mut self, rows: std::ops::Range<usize>) -> Result<f64, Failure> {
-        let probabilities = self.trainer.classify(rows.clone(), |_| {})?;
-        let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
-        Ok(confusion.accuracy().unwrap_or(f64::NAN))
-    }
-
-    fn save(&mut self) -> Result<(), Failure> {
-        let Some(out) = &self.out else { return Ok(()) };
-        if let Some(metrics) = &self.metrics {
-            metrics.sync()?;
-        }
-        let sources = |tensors: Vec<(String, Vec<usize>)>| -> Vec<TensorSource> {
-            let trainer = &self.trainer;
-            let source = |(name, shape): (String, Vec<usize>)| {
-                let wanted = name.clone();
-                let read = move || trainer.get(&wanted).map_err(|error| error.to_string());
-                TensorSource { name, shape, read: Box::new(read) }
-            };
-            tensors.into_iter().map(source).collect()
-        };
-        let weights = sources(self.trainer.recordings().parameters());
-        let moments = sources(self.trainer.moments());
-        let step = self.trainer.step();
-        match checkpoint::save(out, step, &self.config, &weights, &moments) {
-            Err(CheckpointError::Diverged { name, value, .. }) => {
-                Err(self.diverged(&format!("after step {step} tensor {name} holds {value}")))
-            }
-            Err(error) => Err(error.into()),
-            Ok(()) => {
-                self.saved_step = Some(step);
-                Ok(())
-            }
-        }
-    }
-
-    /// Measures the network on the test set and says so.
-    fn report(mut self) -> Result<(), Failure> {
-        self.bar.finish_and_clear();
-        let rows = self.samples.test();
-        let probabilities = network::classify(&mut self.trainer, rows.clone())?;
-        let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
-        let accuracy = confusion.accuracy().unwrap_or(f64::NAN);
-        let (step, seconds) = (self.trainer.step(), self.seconds());
-        if let Some(metrics) = &mut self.metrics {
-            let test_accuracy = Some(accuracy);
-            let row = Row { step, loss: None, val_accuracy: None, test_accuracy, seconds };
-            metrics.append(&row)?;
-            metrics.sync()?;
-        }
-        if self.json {
-            let summary = serde_json::json!({
-                "adapter": self.trainer.engine().gpu().facts.name,
-                "parameters": self.trainer.recordings().parameter_count(),
-                "steps": step,
-                "loss": self.loss,
-                "validation_accuracy": self.validation,
-                "test_accuracy": accuracy,
-                "seconds": seconds,
-                "out": self.out,
-            });
-            return print_results(&serde_json::to_string_pretty(&summary)?);
-        }
-        let mut result = format!(
-            "test accuracy {:.2} % ({} of {} digits) after {} steps in {seconds:.1} s",
-            accuracy * 100.0,
-            thousands(confusion.correct()),
-            thousands(confusion.total()),
-            thousands(step),
-        );
-        match &self.out {
-            Some(out) => result.push_str(&format!("\nsaved in {}", out.display())),
-            None => eprintln!("the weights were not saved; give --out DIR to keep them"),
-        }
-        print_results(&result)
-    }
 }
