@@ -9,7 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 
 use super::rates::{Rates, Times, Work, ceiling_line};
-use super::{Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands};
+use super::{Failure, Global, bytes, open_gpu, print_results, progress_bar, say, thousands};
 use crate::ceiling::Ceiling;
 use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, Images, LABELS, PIXELS, SIDE};
@@ -108,7 +108,7 @@ pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure>
     let gpu = open_gpu(global)?;
     let adapter = gpu.facts.clone();
     let (ceiling, gpu) = Ceiling::measure(gpu)?;
-    eprintln!("{}", ceiling_line(&ceiling));
+    say(&ceiling_line(&ceiling));
     let mut bench = Bench { config: &config, images, labels, steps, ceiling, global };
     let (training, gpu) = bench.training(gpu)?;
     let (inference, _) = sizes.iter().try_fold((Vec::new(), gpu), |(mut done, gpu), &size| {

@@ -2,11 +2,13 @@
 
 mod bench;
 mod devices;
+mod manual;
 mod network;
 mod predict;
 mod profile;
 mod rates;
 mod samples;
+mod terminal;
 mod test;
 mod train;
 
@@ -15,6 +17,9 @@ use std::sync::Once;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::terminal::{
+    bytes, print_results, progress_bar, say, say_above, thousands, warn, while_saying,
+};
 use crate::config::ConfigError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions};
 use crate::plan::{Rewrite, Target};
@@ -58,6 +63,9 @@ struct Global {
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Say nothing but results, warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
 }
 
 impl Global {
@@ -76,7 +84,7 @@ impl Global {
         let cache = Cache::of_user(&gpu.facts);
         let loaded = cache.as_ref().map_or(Ok(Timings::default()), Cache::load);
         let mut known = loaded.unwrap_or_else(|why| {
-            warn(&LOADED, &why);
+            warn_once(&LOADED, &why);
             Timings::default()
         });
         let before = known.clone();
@@ -84,7 +92,7 @@ impl Global {
         let bar = progress_bar(0, "{msg} {wide_bar} {pos}/{len}").with_message(what.clone());
         let progress = |done: usize, of: usize| {
             if done == 0 && bar.is_hidden() {
-                eprintln!("{what}");
+                say(&what);
             }
             bar.set_length(of as u64);
             bar.set_position(done as u64);
@@ -92,7 +100,7 @@ impl Global {
         let (choices, gpu) = tune(gpu, recordings.passes(), &target, &mut known, progress)?;
         bar.finish_and_clear();
         if let Some(Err(why)) = cache.filter(|_| known != before).map(|cache| cache.store(&known)) {
-            warn(&STORED, &why);
+            warn_once(&STORED, &why);
         }
         for (key, family) in choices.iter() {
             log::debug!("{family:?} computes {key}");
@@ -106,8 +114,8 @@ static LOADED: Once = Once::new();
 static STORED: Once = Once::new();
 
 /// Says what is wrong with the cache, each once: a command may tune several networks.
-fn warn(said: &'static Once, why: &CacheError) {
-    said.call_once(|| eprintln!("warning: {why}"));
+fn warn_once(said: &'static Once, why: &CacheError) {
+    said.call_once(|| warn(&why.to_string()));
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -126,6 +134,8 @@ enum Command {
     Devices(devices::DevicesCommand),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
+    Completions(manual::CompletionsCommand),
+    Man(manual::ManCommand),
 }
 
 /// A failure as one sentence, and whether it is the command line's fault.
@@ -152,21 +162,12 @@ impl Failure {
     }
 }
 
-/// Prints results on stdout. Whoever reads us may have had enough, as `head` does: that is no
-/// failure, and no panic as `println!` would have it.
-fn print_results(text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.global.quiet {
+        terminal::be_quiet();
+    }
     let level = match cli.global.verbose {
         0 => "off",
         1 => "inception=debug,wgpu_core=warn,wgpu_hal=warn",
@@ -180,11 +181,13 @@ pub fn main() -> ExitCode {
         Command::Devices(command) => devices::run(command, &cli.global),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
+        Command::Completions(command) => manual::completions(command),
+        Command::Man(command) => manual::man(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            terminal::error(&failure.message);
             ExitCode::from(if failure.usage { 2 } else { 1 })
         }
     }
@@ -199,40 +202,10 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
         default_limits: global.limits == LimitChoice::Default,
     };
     let gpu = pollster::block_on(Gpu::open(&options))?;
-    eprintln!("adapter: {}", adapter_line(&gpu.facts));
+    say(&format!("adapter: {}", adapter_line(&gpu.facts)));
     Ok(gpu)
 }
 
 fn adapter_line(facts: &AdapterFacts) -> String {
     format!("{} ({}, {}, driver {})", facts.name, facts.kind, facts.backend, facts.driver)
-}
-
-/// Bytes for people: `1.7 GB`.
-fn bytes(count: u64) -> String {
-    let count = count as f64;
-    match count {
-        c if c >= 1e9 => format!("{:.2} GB", c / 1e9),
-        c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
-        c => format!("{:.1} kB", c / 1e3),
-    }
-}
-
-/// A whole number with its thousands parted: `140,553,134`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A progress bar on stderr; hidden where stderr is no terminal, or when the work ends at once.
-fn progress_bar(length: u64, template: &str) -> indicatif::ProgressBar {
-    let style = indicatif::ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-    indicatif::ProgressBar::new(length).with_style(style)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, Global, open_gpu, progress_bar};
+use super::{Failure, Global, open_gpu, progress_bar, while_saying};
 use crate::checkpoint::WeightFile;
 use crate::config::Config;
 use crate::data::{Images, SIDE};
@@ -40,11 +40,13 @@ fn with_weights(
         false => global.target(gpu, &recordings)?,
     };
     recordings.fit(&target)?;
-    let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
-    for tensor in tensors {
-        trainer.set(tensor.name, tensor.bytes);
-    }
-    Ok(trainer)
+    while_saying("preparing the network", || {
+        let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
+        for tensor in tensors {
+            trainer.set(tensor.name, tensor.bytes);
+        }
+        Ok(trainer)
+    })
 }
 
 /// Ten probabilities for each of these images, with a progress bar.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::rates::{Rates, Times, Work, ceiling_line};
 use super::samples::Samples;
-use super::{Failure, Global, open_gpu, print_results};
+use super::{Failure, Global, open_gpu, print_results, say};
 use crate::ceiling::Ceiling;
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
@@ -42,7 +42,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let (ceiling, gpu) = Ceiling::measure(open_gpu(global)?)?;
-    eprintln!("{}", ceiling_line(&ceiling));
+    say(&ceiling_line(&ceiling));
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     let labels = &samples.labels;

@@ -1,6 +1,6 @@
 //! The digits of a run: what `train` and `profile` share.
 
-use super::Failure;
+use super::{Failure, while_saying};
 use crate::config::Config;
 use crate::data::{Dataset, Images, load_labelled};
 
@@ -14,6 +14,10 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
+        while_saying("loading digits", || Self::read(config))
+    }
+
+    fn read(config: &Config) -> Result<Samples, Failure> {
         let (train, validation) =
             load_labelled(&config.train)?.split_validation(config.val_rows)?;
         let test = load_labelled(&config.test)?;

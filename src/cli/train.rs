@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::run::Run;
 use super::samples::Samples;
-use super::{Failure, Global, bytes, open_gpu, thousands};
+use super::{Failure, Global, bytes, open_gpu, say, thousands, while_saying};
 use crate::checkpoint::{self, Checkpoint, MODEL_FILE, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
@@ -77,22 +77,25 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     }
     let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
     recordings.fit(&target)?;
-    eprintln!(
+    say(&format!(
         "network: {} parameters, {} of device memory; {} training, {} validation, {} test digits",
         thousands(recordings.parameter_count() as u64),
         bytes(recordings.memory()),
         thousands(samples.train as u64),
         thousands(samples.validation as u64),
         thousands(samples.test().len() as u64),
-    );
+    ));
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.
     let metrics = open_metrics(&command, done)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
-    let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
-    set_weights(&mut trainer, initial, resumed)?;
-    eprintln!("prepared in {:.1} s", preparing.elapsed().as_secs_f64());
+    let trainer = while_saying("preparing the network", || {
+        let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
+        set_weights(&mut trainer, initial, resumed)?;
+        Ok::<_, Failure>(trainer)
+    })?;
+    say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
     let mut run = Run::new(command, config, samples, trainer, metrics);
     run.train()?;
     run.report()

@@ -8,6 +8,7 @@ mod bad_model;
 mod devices;
 mod measure;
 mod say;
+mod terminal;
 mod too_large;
 mod train;
 mod usage;

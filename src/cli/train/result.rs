@@ -2,7 +2,7 @@
 
 use super::run::Run;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, network, print_results, thousands};
+use crate::cli::{Failure, network, print_results, say, thousands};
 use crate::metrics::Row;
 
 impl Run {
@@ -42,7 +42,7 @@ impl Run {
         );
         match &self.out {
             Some(out) => result.push_str(&format!("\nsaved in {}", out.display())),
-            None => eprintln!("the weights were not saved; give --out DIR to keep them"),
+            None => say("the weights were not saved; give --out DIR to keep them"),
         }
         print_results(&result)
     }

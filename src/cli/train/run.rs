@@ -1,14 +1,14 @@
 //! The loop over a run's steps.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
 use super::TrainCommand;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, progress_bar};
+use crate::cli::{Failure, progress_bar, say_above};
 use crate::config::Config;
 use crate::metrics::{MetricsFile, Row};
 use crate::train::Trainer;
@@ -67,17 +67,28 @@ impl Run {
 
     /// A line on stderr, above the progress bar where there is one.
     fn say(&self, line: &str) {
-        match self.bar.is_hidden() {
-            true => eprintln!("{line}"),
-            false => self.bar.println(line),
-        }
+        say_above(&self.bar, line);
+    }
+
+    /// Does what is no training step, and says so behind the progress bar.
+    fn doing(
+        &mut self,
+        what: &'static str,
+        work: fn(&mut Run) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let message = self.bar.message();
+        self.bar.set_message(what);
+        let result = work(self);
+        self.bar.set_message(message);
+        result
     }
 
     pub(super) fn train(&mut self) -> Result<(), Failure> {
         // The first step compiles the kernels; the estimate is taken from the next ones.
         let mut warm = None;
         self.bar.set_message("the first step compiles the kernels,");
-        self.bar.tick();
+        // The time goes on while a step or an evaluation takes long.
+        self.bar.enable_steady_tick(Duration::from_millis(500));
         for step in self.first_step + 1..=self.config.steps {
             for (step, loss) in self.trainer.train_step()? {
                 self.note(step, loss, None)?;
@@ -92,12 +103,12 @@ impl Run {
                 _ => {}
             }
             if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
-                self.evaluate()?;
-                self.save()?;
+                self.doing("evaluating,", Run::evaluate)?;
+                self.doing("saving,", Run::save)?;
             }
         }
-        self.evaluate()?;
-        self.save()
+        self.doing("evaluating,", Run::evaluate)?;
+        self.doing("saving,", Run::save)
     }
 
     fn estimate(&self, seconds_a_step: Option<f64>) {

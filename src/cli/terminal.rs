@@ -1,0 +1,107 @@
+//! What the program says: results on stdout; progress, remarks and warnings on stderr.
+//!
+//! Colours and progress bars appear on a terminal only, and no colours where the environment has
+//! `NO_COLOR` (<https://no-color.org>).
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Failure;
+
+/// Whether `--quiet` was given. The process has one stderr, so this is the process's too.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out remarks and progress from now on, but no warning and no error.
+pub(super) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints results on stdout. Whoever reads us may have had enough, as `head` does: that is no
+/// failure, and no panic as `println!` would have it.
+pub(super) fn print_results(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A remark on stderr.
+pub(super) fn say(line: &str) {
+    if !quiet() {
+        // Nobody reads stderr any more: no reason to stop.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// A remark on stderr above the progress bar, if there is one.
+pub(super) fn say_above(bar: &ProgressBar, line: &str) {
+    bar.suspend(|| say(line));
+}
+
+/// A warning on stderr, also when all else is quiet.
+pub(super) fn warn(message: &str) {
+    label("warning", AnsiColor::Yellow, message);
+}
+
+/// What went wrong, on stderr.
+pub(super) fn error(message: &str) {
+    label("error", AnsiColor::Red, message);
+}
+
+fn label(label: &str, colour: AnsiColor, message: &str) {
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    // anstream takes the colours out again where they do not belong.
+    let _ = writeln!(anstream::stderr(), "{style}{label}:{style:#} {message}");
+}
+
+/// A progress bar on stderr; hidden where stderr is no terminal, and when quiet.
+pub(super) fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    if quiet() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
+
+/// Shows what is being done, and for how long, while it is done: for work that cannot be counted.
+pub(super) fn while_saying<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let bar = progress_bar(0, "{spinner} {msg} {elapsed}").with_message(what.to_string());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let result = work();
+    bar.finish_and_clear();
+    result
+}
+
+/// Bytes for people: `1.7 GB`.
+pub(super) fn bytes(count: u64) -> String {
+    let count = count as f64;
+    match count {
+        c if c >= 1e9 => format!("{:.2} GB", c / 1e9),
+        c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
+        c => format!("{:.1} kB", c / 1e3),
+    }
+}
+
+/// A whole number with its thousands parted: `140,553,134`.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! Quiet runs, colours, completions, manual pages.
+
+use crate::common::{Place, has_adapter, program, run, run_all, succeed};
+use crate::say::{assert_fails, tiny};
+
+#[test]
+fn quiet_leaves_results_and_errors_only() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let said = run_all(&tiny(&place, "run", "--quiet"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.stderr, "");
+    assert!(said.stdout.starts_with("test accuracy "), "{said:?}");
+    let said = run_all(&tiny(&place, "run", "--quiet"));
+    assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""));
+    assert!(said.stderr.starts_with("error: ") && said.stderr.contains("--overwrite"), "{said:?}");
+    // Otherwise there is more.
+    let said = run_all(&tiny(&place, "other", ""));
+    assert!(said.stderr.contains("adapter: ") && said.stderr.contains("parameters"), "{said:?}");
+    assert!(!said.stderr.contains('\u{1b}'), "escapes where there is no terminal: {said:?}");
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let stderr = |variables: &[(&str, &str)]| {
+        let mut command = program(&["test", "--model", "nowhere"]);
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        command.envs(variables.iter().copied());
+        String::from_utf8(command.output().expect("it runs").stderr).expect("UTF-8")
+    };
+    assert!(stderr(&[]).starts_with("error: "), "no terminal, no colours");
+    assert!(stderr(&[("CLICOLOR_FORCE", "1")]).starts_with("\u{1b}["));
+    assert!(stderr(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).starts_with("error: "));
+}
+
+#[test]
+fn shells_can_complete() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = succeed(&["completions", shell]).stdout;
+        for word in ["inception", "train", "learning-rate", "no-tune"] {
+            assert!(script.contains(word), "{shell}: no {word}");
+        }
+    }
+    let said = run(&["completions", "dish"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("dish") && said.stderr.contains("fish"), "{said:?}");
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let place = Place::new(1, 1);
+    let out = place.path("a/man1");
+    succeed(&["man", "--out", &out]);
+    let page =
+        |name: &str| String::from_utf8(place.read(&format!("a/man1/{name}"))).expect("UTF-8");
+    let own = page("inception.1");
+    assert_eq!(own.trim_end(), succeed(&["man"]).stdout.trim_end());
+    assert!(own.contains("Exit codes"), "{own}");
+    for command in ["train", "test", "predict", "devices", "profile", "bench"] {
+        assert!(own.contains(&format!("inception\\-{command}(1)")), "{own}");
+        let page = page(&format!("inception-{command}.1"));
+        assert!(page.contains(".SH OPTIONS") && page.contains("Examples:"), "{page}");
+    }
+    let file = place.write("file", "");
+    assert_fails(&["man", "--out", &file], 1, &["manual pages", &file]);
+}
