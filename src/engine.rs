@@ -2,45 +2,23 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use std::time::Duration;
 
+mod error;
 mod memory;
-
 mod pipelines;
 mod step;
+mod transfer;
 
+pub use self::error::EngineError;
 use self::memory::Memory;
 use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
 pub(crate) use self::step::encode_timed;
+pub use self::transfer::Pending;
 use crate::dispatch::{check_names, workgroups};
-use crate::gpu::Gpu;
-use crate::recording::{COPY, Pass, Recording, TensorId, TensorInfo};
-
-/// What can go wrong between a recording and its results.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// A pass that this adapter cannot run.
-    #[error("pass `{pass}` cannot run on {adapter}: {reason}")]
-    Pass {
-        /// Its label.
-        pass: String,
-        /// The adapter's name.
-        adapter: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The driver said no: validation, memory, a lost device.
-    #[error(
-        "{adapter}: {reason}; lower --batch-size or the network's sizes, or try another --adapter"
-    )]
-    Device {
-        /// The adapter's name.
-        adapter: String,
-        /// The driver's words.
-        reason: String,
-    },
-}
+use crate::gpu::{Gpu, Heard};
+use crate::recording::{COPY, Pass, Recording};
 
 /// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
 pub struct Engine {
@@ -51,7 +29,12 @@ pub struct Engine {
     free: HashMap<u64, Vec<wgpu::Buffer>>,
     /// Submissions not yet waited for.
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    /// How long any wait may take. Three steps of a large network take minutes on a slow adapter.
+    patience: Duration,
 }
+
+/// See [`Engine::set_patience`].
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Submissions that may wait on the device at once; more would only hold memory.
 const MAX_IN_FLIGHT: usize = 3;
@@ -73,13 +56,6 @@ impl Program {
     }
 }
 
-/// A copy of a small tensor on its way to the host.
-pub struct Pending {
-    buffer: wgpu::Buffer,
-    done: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
-    submission: wgpu::SubmissionIndex,
-}
-
 impl Engine {
     /// An engine without memory yet.
     pub fn new(gpu: Gpu) -> Engine {
@@ -89,7 +65,13 @@ impl Engine {
             pipelines: Pipelines::default(),
             free: HashMap::new(),
             in_flight: VecDeque::new(),
+            patience: PATIENCE,
         }
+    }
+
+    /// How long to wait for the device before giving it up: ten minutes, unless told.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// The device.
@@ -124,10 +106,12 @@ impl Engine {
         for id in recording.used() {
             let info = recording.tensor(id);
             for shard in 0..info.shards.len() {
+                let held = self.memory.bytes;
                 self.memory.allocate(&self.gpu.device, id, shard, info);
+                let bytes = self.memory.bytes - held;
+                self.check_for(|| format!("tensor {} ({bytes} bytes)", info.name), held)?;
             }
         }
-        self.check()?;
         let is_copy = |pass: &Pass| std::ptr::eq(pass.kernel, &COPY);
         let text = |pass: &Pass| match is_copy(pass) {
             true => String::new(),
@@ -191,9 +175,12 @@ impl Engine {
 
     /// Waits for a submission, or for all.
     fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
-        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: None };
-        self.gpu.device.poll(poll).map_err(|e| self.device_error(e.to_string()))?;
-        Ok(())
+        let adapter = self.gpu.facts.name.clone();
+        match self.gpu.wait(submission, self.patience) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(EngineError::Hangs { adapter, patience: self.patience }),
+            Err(reason) => Err(EngineError::Lost { adapter, reason }),
+        }
     }
 
     /// Waits until the device has nothing left to do.
@@ -202,6 +189,11 @@ impl Engine {
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn finish(&mut self) -> Result<(), EngineError> {
         self.in_flight.clear();
+        self.settle()
+    }
+
+    /// Waits for all that was submitted, and hears all errors.
+    fn settle(&self) -> Result<(), EngineError> {
         self.wait(None)?;
         self.check()
     }
@@ -212,142 +204,35 @@ impl Engine {
 
     /// Turns errors that no call returned into one.
     fn check(&self) -> Result<(), EngineError> {
-        match self.gpu.take_errors() {
-            errors if errors.is_empty() => Ok(()),
-            errors => Err(self.device_error(errors.join("; "))),
-        }
+        self.check_for(|| "what was submitted".to_string(), self.memory.bytes)
     }
 
-    /// Writes a whole tensor, before everything submitted later. `bytes` is padded to its buffers.
-    ///
-    /// # Panics
-    /// When `bytes` has not the tensor's size, or no compiled recording uses the tensor.
-    pub fn write(&mut self, id: TensorId, info: &TensorInfo, bytes: &[u8]) {
-        assert_eq!(bytes.len(), info.len() * 4, "write: tensor {} has another size", info.name);
-        let row = bytes.len() / info.shape[0];
-        let mut begin = 0;
-        for (shard, rows) in info.shards.iter().enumerate() {
-            let end = begin + rows * row;
-            let plain = &bytes[begin..end];
-            let buffer = self.memory.buffer(id, shard);
-            if info.panel.is_some() {
-                let mut placed = vec![0; plain.len()];
-                for (from, to) in info.runs(plain.len()) {
-                    placed[to].copy_from_slice(&plain[from]);
-                }
-                self.gpu.queue.write_buffer(buffer, 0, &placed);
-            } else {
-                self.gpu.queue.write_buffer(buffer, 0, plain);
-            }
-            if info.shards.len() > 1 {
-                // Hands the staged copy on, lest all shards be held twice.
-                self.gpu.queue.submit([]);
-            }
-            begin = end;
+    /// The same, where it is known what asked for memory, and how much tensors held before.
+    fn check_for(&self, what: impl Fn() -> String, held: u64) -> Result<(), EngineError> {
+        let mut heard = self.gpu.take_errors();
+        if heard.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Reads a whole tensor, after everything submitted so far. Waits.
-    ///
-    /// # Errors
-    /// [`EngineError::Device`] when the device was lost or refused something.
-    ///
-    /// # Panics
-    /// When no compiled recording uses the tensor.
-    pub fn read(&self, id: TensorId, info: &TensorInfo) -> Result<Vec<u8>, EngineError> {
-        let mut bytes = Vec::with_capacity(info.len() * 4);
-        let row = info.len() / info.shape[0] * 4;
-        for (shard, rows) in info.shards.iter().enumerate() {
-            let placed = self.read_buffer(self.memory.buffer(id, shard), (rows * row) as u64)?;
-            if info.panel.is_some() {
-                let begin = bytes.len();
-                bytes.resize(begin + placed.len(), 0);
-                for (to, from) in info.runs(placed.len()) {
-                    bytes[begin..][to].copy_from_slice(&placed[from]);
-                }
-            } else {
-                bytes.extend(placed);
+        // What is left of a lost device is not valid, and that is heard first: the loss itself is
+        // told of once nothing is under way any more.
+        if let Err(lost) = self.gpu.wait(None, self.patience) {
+            heard.push(Heard::Lost(lost));
+        }
+        heard.extend(self.gpu.take_errors());
+        let (mut lost, mut memory, mut others) = (None, false, Vec::new());
+        for one in heard {
+            match one {
+                Heard::Lost(reason) => lost = Some(reason),
+                Heard::Memory => memory = true,
+                Heard::Other(reason) => others.push(reason),
             }
         }
-        Ok(bytes)
-    }
-
-    /// The first `size` bytes of a buffer, after everything submitted so far. Waits.
-    pub(crate) fn read_buffer(
-        &self,
-        buffer: &wgpu::Buffer,
-        size: u64,
-    ) -> Result<Vec<u8>, EngineError> {
-        let pending = self.copy(buffer, self.staging(size), size);
-        let mut bytes = vec![0; size as usize];
-        self.arrive(pending, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Begins to copy the first `elements` of a small tensor to the host, after everything
-    /// submitted so far, without waiting; [`Engine::collect`] ends it.
-    ///
-    /// # Errors
-    /// [`EngineError::Device`] when the device was lost or refused something.
-    ///
-    /// # Panics
-    /// When no compiled recording uses the tensor.
-    pub fn fetch(&mut self, id: TensorId, elements: usize) -> Result<Pending, EngineError> {
-        let size = elements as u64 * 4;
-        let free = self.free.get_mut(&size).and_then(Vec::pop);
-        let to = free.unwrap_or_else(|| self.staging(size));
-        let pending = self.copy(self.memory.buffer(id, 0), to, size);
-        self.check()?;
-        Ok(pending)
-    }
-
-    /// The copied elements; waits for them.
-    ///
-    /// # Errors
-    /// [`EngineError::Device`] when the device was lost or refused something.
-    pub fn collect(&mut self, pending: Pending) -> Result<Vec<f32>, EngineError> {
-        let mut values = vec![0.0f32; pending.buffer.size() as usize / 4];
-        let buffer = self.arrive(pending, bytemuck::cast_slice_mut(&mut values))?;
-        self.free.entry(buffer.size()).or_default().push(buffer);
-        Ok(values)
-    }
-
-    fn staging(&self, size: u64) -> wgpu::Buffer {
-        self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        })
-    }
-
-    fn copy(&self, from: &wgpu::Buffer, buffer: wgpu::Buffer, size: u64) -> Pending {
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(from, 0, &buffer, 0, size);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        let (sender, done) = oneshot_channel();
-        buffer.map_async(wgpu::MapMode::Read, .., move |result| {
-            // The receiver is gone only when nobody wants the result any more.
-            let _ = sender.send(result);
-        });
-        Pending { buffer, done, submission }
-    }
-
-    fn arrive(&self, pending: Pending, to: &mut [u8]) -> Result<wgpu::Buffer, EngineError> {
-        self.wait(Some(pending.submission))?;
-        let mapped = pollster::block_on(pending.done.receive());
-        match mapped {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.device_error(error.to_string())),
-            None => return Err(self.device_error("a read-back was dropped".to_string())),
+        let adapter = self.gpu.facts.name.clone();
+        // The first of these explains the others.
+        match (lost, memory) {
+            (Some(reason), _) => Err(EngineError::Lost { adapter, reason }),
+            (None, true) => Err(EngineError::Memory { adapter, what: what(), held }),
+            (None, false) => Err(self.device_error(others.join("; "))),
         }
-        {
-            let view = pending.buffer.get_mapped_range(..);
-            let view = view.map_err(|error| self.device_error(error.to_string()))?;
-            to.copy_from_slice(&view[..to.len()]);
-        }
-        pending.buffer.unmap();
-        self.check()?;
-        Ok(pending.buffer)
     }
 }

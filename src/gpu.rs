@@ -1,8 +1,14 @@
 //! Adapters and the device: choosing one, asking for its limits, hearing its errors.
 
+mod error;
+
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Serialize;
+
+pub use self::error::GpuError;
+pub(crate) use self::error::Heard;
 
 /// Which programming interface to reach the GPU through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,6 +34,9 @@ pub struct GpuOptions {
     pub software: bool,
     /// Ask for WebGPU's default limits and no optional feature, as any browser offers them.
     pub default_limits: bool,
+    /// Refuse to fill more than this share, in per cent, of the memory that the driver says is
+    /// there for us. Heeded where the driver says so: Vulkan with `VK_EXT_memory_budget`, DirectX.
+    pub memory_percent: Option<u8>,
 }
 
 /// What there is to know of an adapter.
@@ -66,40 +75,6 @@ impl AdapterFacts {
     }
 }
 
-/// Why there is no device.
-#[derive(Debug, thiserror::Error)]
-pub enum GpuError {
-    /// Nothing at all was found.
-    #[error(
-        "no GPU adapter was found{}. On Linux install a Vulkan driver; the software driver needs no GPU: \
-         Debian/Ubuntu `apt install mesa-vulkan-drivers libvulkan1`, Fedora `dnf install \
-         mesa-vulkan-drivers vulkan-loader`, Arch `pacman -S vulkan-swrast vulkan-icd-loader`. macOS \
-         (Metal) and Windows (DirectX 12) have theirs built in; in a virtual machine there update the \
-         graphics driver",
-        backend.map(|one| format!(" through --backend {one:?}").to_lowercase()).unwrap_or_default()
-    )]
-    NoAdapter {
-        /// The only interface that was to be tried.
-        backend: Option<Backend>,
-    },
-    /// Some were found, but none as asked for.
-    #[error("no adapter fits {wanted}; `inception devices` lists these:\n{found}")]
-    NoMatch {
-        /// The options that excluded all.
-        wanted: String,
-        /// One line an adapter.
-        found: String,
-    },
-    /// The driver refused.
-    #[error("adapter {adapter} gave no device: {reason}; try another --adapter or --backend")]
-    NoDevice {
-        /// The adapter's name.
-        adapter: String,
-        /// The driver's words.
-        reason: String,
-    },
-}
-
 /// A device with its queue. Everything else of the crate reaches the GPU through [`crate::engine`].
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
@@ -107,7 +82,7 @@ pub struct Gpu {
     /// The adapter it came from.
     pub facts: AdapterFacts,
     /// Errors that no call returned: validation, out of memory, a lost device.
-    errors: Arc<Mutex<Vec<String>>>,
+    errors: Arc<Mutex<Vec<Heard>>>,
 }
 
 impl Gpu {
@@ -117,7 +92,7 @@ impl Gpu {
     /// # Errors
     /// [`GpuError`], with what to install or which adapters there are.
     pub async fn open(options: &GpuOptions) -> Result<Gpu, GpuError> {
-        let adapters = adapters(options.backend).await;
+        let adapters = adapters(options.backend, options.memory_percent).await;
         if adapters.is_empty() {
             return Err(GpuError::NoAdapter { backend: options.backend });
         }
@@ -171,11 +146,18 @@ impl Gpu {
         let errors = Arc::new(Mutex::new(Vec::new()));
         let heard = errors.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            note(&heard, error.to_string());
+            note(
+                &heard,
+                match error {
+                    wgpu::Error::OutOfMemory { .. } => Heard::Memory,
+                    other => Heard::Other(other.to_string()),
+                },
+            );
         }));
         let heard = errors.clone();
         device.set_device_lost_callback(move |reason, message| {
-            note(&heard, format!("the device was lost ({reason:?}): {message}"));
+            // Dropping a device ends it too, and nobody is left to hear.
+            note(&heard, Heard::Lost(format!("{reason:?} {message}").trim().to_string()));
         });
         // What counts from here on is what was granted.
         let limits = device.limits();
@@ -184,9 +166,45 @@ impl Gpu {
         Gpu { device, queue, facts, errors }
     }
 
-    /// Takes the errors heard so far.
-    pub(crate) fn take_errors(&self) -> Vec<String> {
+    /// Takes the errors that no call returned so far.
+    pub(crate) fn take_errors(&self) -> Vec<Heard> {
+        // A lost device is told of in a poll only.
+        if let Err(reason) = self.poll(wgpu::PollType::Poll) {
+            note(&self.errors, Heard::Lost(reason));
+        }
         std::mem::take(&mut *self.errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// Waits for a submission, or for all. False when that takes longer than `patience`.
+    ///
+    /// # Errors
+    /// The driver's words when the device is lost.
+    pub(crate) fn wait(
+        &self,
+        submission: Option<wgpu::SubmissionIndex>,
+        patience: Duration,
+    ) -> Result<bool, String> {
+        self.poll(wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) })
+    }
+
+    fn poll(&self, poll: wgpu::PollType) -> Result<bool, String> {
+        // wgpu panics when the driver says in a wait that the device is lost; nothing else of the
+        // device is used after that.
+        let polled = std::panic::AssertUnwindSafe(|| self.device.poll(poll));
+        match std::panic::catch_unwind(polled) {
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(wgpu::PollError::Timeout)) => Ok(false),
+            Ok(Err(other)) => Err(other.to_string()),
+            Err(panic) => Err(match panic.downcast::<String>() {
+                Ok(message) => *message,
+                Err(_) => "it was lost while it computed".to_string(),
+            }),
+        }
+    }
+
+    /// Ends the device, as a driver may do at any time: for tests of what happens then.
+    pub fn lose(&self) {
+        self.device.destroy();
     }
 
     /// Smallest and largest subgroup of the device's shaders; zeros where it has none.
@@ -203,21 +221,21 @@ impl Gpu {
     }
 }
 
-fn note(errors: &Mutex<Vec<String>>, message: String) {
-    log::error!("{message}");
-    errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(message);
+fn note(errors: &Mutex<Vec<Heard>>, heard: Heard) {
+    log::debug!("{heard:?}");
+    errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(heard);
 }
 
 /// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
 pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
-    adapters(backend).await.iter().map(facts).collect()
+    adapters(backend, None).await.iter().map(facts).collect()
 }
 
-async fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
+async fn adapters(backend: Option<Backend>, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
     let backends = match backend {
         None => {
             let first = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-            let found = adapters_of(first).await;
+            let found = adapters_of(first, memory_percent).await;
             if !found.is_empty() {
                 return found;
             }
@@ -229,12 +247,16 @@ async fn adapters(backend: Option<Backend>) -> Vec<wgpu::Adapter> {
         Some(Backend::Dx12) => wgpu::Backends::DX12,
         Some(Backend::Gl) => wgpu::Backends::GL,
     };
-    adapters_of(backends).await
+    adapters_of(backends, memory_percent).await
 }
 
-async fn adapters_of(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+async fn adapters_of(backends: wgpu::Backends, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
+        memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
+            for_resource_creation: memory_percent,
+            for_device_loss: None,
+        },
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
     let mut adapters = instance.enumerate_adapters(backends).await;

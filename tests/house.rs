@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The only files that name wgpu.
-const GPU_FILES: [&str; 6] = [
+const GPU_FILES: [&str; 7] = [
     "src/engine.rs",
     "src/engine/memory.rs",
     "src/engine/pipelines.rs",
     "src/engine/step.rs",
+    "src/engine/transfer.rs",
     "src/gpu.rs",
     "src/timing.rs",
 ];

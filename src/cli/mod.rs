@@ -53,6 +53,10 @@ struct Global {
     #[arg(long, global = true, value_name = "WHICH", default_value = "adapter")]
     #[arg(help_heading = "Device", hide_default_value = true)]
     limits: LimitChoice,
+    /// Take no more than this share of the adapter's memory, where its driver says how much it has
+    #[arg(long, global = true, value_name = "PERCENT", help_heading = "Device")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
+    memory_limit: Option<u8>,
     /// Leave out these rewrites of the plan, to measure or to doubt them
     #[arg(long, global = true, value_name = "REWRITE", value_delimiter = ',')]
     #[arg(help_heading = "Device")]
@@ -200,6 +204,7 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
         adapter: global.adapter.clone(),
         software: global.software,
         default_limits: global.limits == LimitChoice::Default,
+        memory_percent: global.memory_limit,
     };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     say(&format!("adapter: {}", adapter_line(&gpu.facts)));

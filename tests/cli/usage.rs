@@ -18,7 +18,8 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    let cases: [(&[&str], &[&str]); 17] = [
+    let cases: [(&[&str], &[&str]); 18] = [
+        (&["train", "--memory-limit", "0"], &["--memory-limit", "0", "1..=100"]),
         (&["fly"], &["fly"]),
         (&["train", "--bogus"], &["--bogus"]),
         (&["train", "--steps"], &["--steps"]),
