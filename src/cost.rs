@@ -91,6 +91,15 @@ pub fn costs(recording: &Recording) -> Vec<Cost> {
     costs.collect()
 }
 
+/// Roughly how much work a pass is, in operations, before anything is known of the adapter: a byte
+/// moved takes as long as ten operations.
+pub(crate) fn weight(pass: &Pass, recording: &Recording) -> u64 {
+    let work = Work::new(pass, recording);
+    let (product_flop, other_flop) = work.flop();
+    let bytes: u64 = pass.tensors.iter().map(|bound| work.bytes(bound)).sum();
+    product_flop + other_flop + 10 * bytes
+}
+
 /// The device's own copy of a tensor, which no shader describes.
 fn copy(pass: &Pass, recording: &Recording) -> Cost {
     let bytes = pass.tensors.first().map_or(0, |x| recording.tensor(x.tensor).len() as u64 * 4);

@@ -16,8 +16,10 @@ use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
 pub(crate) use self::step::encode_timed;
 pub use self::transfer::Pending;
+use crate::cost::weight;
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::{Gpu, Heard};
+use crate::plan::LONGEST;
 use crate::recording::{COPY, Pass, Recording};
 
 /// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
@@ -27,27 +29,48 @@ pub struct Engine {
     pipelines: Pipelines,
     /// Free staging buffers for small results, by size.
     free: HashMap<u64, Vec<wgpu::Buffer>>,
-    /// Submissions not yet waited for.
+    /// The last submissions of runs not yet waited for.
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     /// How long any wait may take. Three steps of a large network take minutes on a slow adapter.
     patience: Duration,
+    /// See [`Engine::set_longest_submission`].
+    longest: u64,
 }
 
 /// See [`Engine::set_patience`].
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Submissions that may wait on the device at once; more would only hold memory.
+/// Runs that may wait on the device at once; more would only hold memory.
 const MAX_IN_FLIGHT: usize = 3;
 
 /// A recording made ready: replaying it makes no buffer, bind group or pipeline.
 pub struct Program {
     pub(crate) steps: Vec<Step>,
+    /// Steps of each submission but the first begin here.
+    cuts: Vec<usize>,
 }
 
 impl Program {
     /// Number of dispatches.
     pub fn len(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Number of submissions that a run takes.
+    pub fn submissions(&self) -> usize {
+        self.cuts.len() + 1
+    }
+
+    /// The steps of each submission.
+    fn parts(&self) -> impl Iterator<Item = &[Step]> {
+        let begins = std::iter::once(0).chain(self.cuts.iter().copied());
+        let ends = self.cuts.iter().copied().chain([self.steps.len()]);
+        begins.zip(ends).map(|(begin, end)| &self.steps[begin..end])
+    }
+
+    /// These in one submission.
+    pub(crate) fn of(steps: Vec<Step>) -> Program {
+        Program { steps, cuts: Vec::new() }
     }
 
     /// Whether there is nothing to run.
@@ -59,14 +82,23 @@ impl Program {
 impl Engine {
     /// An engine without memory yet.
     pub fn new(gpu: Gpu) -> Engine {
+        let longest = if gpu.facts.is_software() { u64::MAX } else { LONGEST };
         Engine {
             gpu,
+            longest,
             memory: Memory::default(),
             pipelines: Pipelines::default(),
             free: HashMap::new(),
             in_flight: VecDeque::new(),
             patience: PATIENCE,
         }
+    }
+
+    /// The most operations (a byte moved counts as ten) that one submission of the programs compiled
+    /// from now on should have; a longer pass has one of its own. Unless told, 40 billion on GPUs,
+    /// whose drivers end what takes too long, and any number on software adapters.
+    pub fn set_longest_submission(&mut self, operations: u64) {
+        self.longest = operations;
     }
 
     /// How long to wait for the device before giving it up: ten minutes, unless told.
@@ -103,6 +135,7 @@ impl Engine {
     /// # Panics
     /// When a pass and its WGSL file disagree about names.
     pub fn compile(&mut self, recording: &Recording) -> Result<Program, EngineError> {
+        self.check_bindings(recording)?;
         for id in recording.used() {
             let info = recording.tensor(id);
             for shard in 0..info.shards.len() {
@@ -123,7 +156,45 @@ impl Engine {
         let prepare = |(pass, text): &(&Pass, String)| self.prepare(recording, pass, text);
         let steps: Result<_, _> = texts.iter().map(prepare).collect();
         self.check()?;
-        Ok(Program { steps: steps? })
+        Ok(Program { steps: steps?, cuts: self.cuts(recording) })
+    }
+
+    /// Where to cut a recording's passes into submissions.
+    fn cuts(&self, recording: &Recording) -> Vec<usize> {
+        let (mut cuts, mut sum) = (Vec::new(), 0u64);
+        for (index, pass) in recording.passes.iter().enumerate() {
+            let weight = weight(pass, recording);
+            if sum > 0 && sum.saturating_add(weight) > self.longest {
+                cuts.push(index);
+                sum = 0;
+            }
+            sum += weight;
+        }
+        cuts
+    }
+
+    fn refused(&self, pass: &Pass, reason: String) -> EngineError {
+        EngineError::Pass { pass: pass.label(), adapter: self.gpu.facts.name.clone(), reason }
+    }
+
+    /// Refuses what is larger than one buffer may be. A plan leaves nothing so large.
+    fn check_bindings(&self, recording: &Recording) -> Result<(), EngineError> {
+        let limit = self.gpu.buffer_limit();
+        for pass in &recording.passes {
+            for bound in &pass.tensors {
+                let info = recording.tensor(bound.tensor);
+                let bytes = info.shard_bytes(bound.shard);
+                if bytes > limit && !info.image {
+                    let reason = format!(
+                        "tensor {} takes {bytes} bytes, the limit for one buffer is {limit}; lower \
+                         --batch-size, --maps or --num-fc1",
+                        info.name
+                    );
+                    return Err(self.refused(pass, reason));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn prepare(&self, recording: &Recording, pass: &Pass, text: &str) -> Result<Step, EngineError> {
@@ -135,14 +206,10 @@ impl Engine {
                 bytes: recording.tensor(x.tensor).shard_bytes(x.shard),
             });
         }
-        let refused = |reason: String| EngineError::Pass {
-            pass: pass.label(),
-            adapter: self.gpu.facts.name.clone(),
-            reason,
-        };
         let Ready { pipeline, entry } = self.pipelines.get(text, pass.entry);
         check_names(pass, entry);
-        let workgroups = workgroups(pass, entry, self.gpu.facts.max_workgroups).map_err(refused)?;
+        let workgroups = workgroups(pass, entry, self.gpu.facts.max_workgroups)
+            .map_err(|reason| self.refused(pass, reason))?;
         let places = pass.tensors.iter().map(|bound| {
             (entry.slots[bound.name].binding, self.memory.place(bound.tensor, bound.shard))
         });
@@ -157,15 +224,19 @@ impl Engine {
         Ok(Step::Dispatch { pipeline: pipeline.clone(), bind_group, workgroups })
     }
 
-    /// Submits all dispatches of a program; does not wait for them, but for the submission before
-    /// the last two, so that work never piles up.
+    /// Submits all dispatches of a program; does not wait for them, but for the run before the last
+    /// two, so that work never piles up.
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn run(&mut self, program: &Program) -> Result<(), EngineError> {
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        step::encode(&mut encoder, &program.steps);
-        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        let mut last = None;
+        for part in program.parts() {
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            step::encode(&mut encoder, part);
+            last = Some(self.gpu.queue.submit([encoder.finish()]));
+        }
+        self.in_flight.extend(last);
         while self.in_flight.len() > MAX_IN_FLIGHT {
             let oldest = self.in_flight.pop_front();
             self.wait(oldest)?;

@@ -23,6 +23,23 @@ pub enum Backend {
     Gl,
 }
 
+/// The limits that a device shall have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// All that the adapter offers, with the optional features that the engine knows.
+    #[default]
+    Adapter,
+    /// WebGPU's defaults and no optional feature, as any browser offers them.
+    Default,
+    /// WebGPU's defaults, but these two lower: to see what becomes of it.
+    Lowered {
+        /// Bytes of the largest buffer.
+        buffer: u64,
+        /// Workgroups along an axis.
+        workgroups: u32,
+    },
+}
+
 /// How to choose an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
@@ -32,8 +49,8 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Only an adapter that computes on the processor.
     pub software: bool,
-    /// Ask for WebGPU's default limits and no optional feature, as any browser offers them.
-    pub default_limits: bool,
+    /// The limits to ask for.
+    pub limits: Limits,
     /// Refuse to fill more than this share, in per cent, of the memory that the driver says is
     /// there for us. Heeded where the driver says so: Vulkan with `VK_EXT_memory_budget`, DirectX.
     pub memory_percent: Option<u8>,
@@ -108,16 +125,24 @@ impl Gpu {
         let Some(adapter) = adapters.iter().enumerate().find(|(i, a)| fits(*i, a)) else {
             return Err(GpuError::NoMatch { wanted: wanted(options), found: listing(&adapters) });
         };
-        Self::request(adapter.1, options.default_limits).await
+        Self::request(adapter.1, options.limits).await
     }
 
-    async fn request(adapter: &wgpu::Adapter, default_limits: bool) -> Result<Gpu, GpuError> {
+    async fn request(adapter: &wgpu::Adapter, limits: Limits) -> Result<Gpu, GpuError> {
         let facts = facts(adapter);
         let optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
-        let (features, limits) = if default_limits {
-            (wgpu::Features::empty(), wgpu::Limits::default())
-        } else {
-            (adapter.features() & optional, adapter.limits())
+        let (features, limits) = match limits {
+            Limits::Adapter => (adapter.features() & optional, adapter.limits()),
+            Limits::Default => (wgpu::Features::empty(), wgpu::Limits::default()),
+            Limits::Lowered { buffer, workgroups } => {
+                let lowered = wgpu::Limits {
+                    max_buffer_size: buffer,
+                    max_storage_buffer_binding_size: buffer,
+                    max_compute_workgroups_per_dimension: workgroups,
+                    ..wgpu::Limits::default()
+                };
+                (wgpu::Features::empty(), lowered)
+            }
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("inception"),
@@ -163,6 +188,7 @@ impl Gpu {
         let limits = device.limits();
         facts.max_binding = limits.max_storage_buffer_binding_size;
         facts.max_buffer = limits.max_buffer_size;
+        facts.max_workgroups = limits.max_compute_workgroups_per_dimension;
         Gpu { device, queue, facts, errors }
     }
 

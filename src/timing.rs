@@ -74,7 +74,7 @@ impl Engine {
     /// [`EngineError::Device`] when the device fails.
     pub fn seconds(&mut self, program: &Program, runs: usize) -> Result<Vec<f64>, EngineError> {
         let steps = (0..runs).flat_map(|_| program.steps.clone()).collect();
-        let repeated = Program { steps };
+        let repeated = Program::of(steps);
         if let Some(times) = self.run_timed(&repeated)?
             && times.iter().all(|seconds| *seconds > 0.0)
         {

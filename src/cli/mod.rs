@@ -21,7 +21,7 @@ use self::terminal::{
     bytes, print_results, progress_bar, say, say_above, thousands, warn, while_saying,
 };
 use crate::config::ConfigError;
-use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions};
+use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions, Limits};
 use crate::plan::{Rewrite, Target};
 use crate::train::Recordings;
 use crate::tune::{Cache, CacheError, Timings, tune};
@@ -203,7 +203,10 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
         backend: global.backend,
         adapter: global.adapter.clone(),
         software: global.software,
-        default_limits: global.limits == LimitChoice::Default,
+        limits: match global.limits {
+            LimitChoice::Adapter => Limits::Adapter,
+            LimitChoice::Default => Limits::Default,
+        },
         memory_percent: global.memory_limit,
     };
     let gpu = pollster::block_on(Gpu::open(&options))?;

@@ -1,8 +1,9 @@
 //! Splits tensors that are too large for one buffer into shards of rows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::recording::{Recording, Rows, TensorId};
+use crate::cost::weight;
+use crate::recording::{Recording, Rows, TensorId, TensorInfo};
 
 /// A tensor that neither fits the adapter's limit nor can be split.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -26,12 +27,13 @@ pub struct TooLarge {
 
 /// Splits every tensor over `limit` bytes, and all tensors that share its rows in some pass, into
 /// shards of rows, and each pass along these rows into one pass per shard. The recordings must be
-/// of one tape: a tensor gets the same shards in all of them.
+/// of one tape: a tensor gets the same shards in all of them. Passes of more than `longest`
+/// operations are cut likewise if they can be: drivers of desktops end what takes too long.
 ///
 /// # Errors
 /// [`TooLarge`] when a tensor over the limit is used by a pass that cannot be cut, or one row of it
 /// is over the limit.
-pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
+pub fn shard(recordings: &mut [Recording], limit: u64, longest: u64) -> Result<(), TooLarge> {
     let Some(tensors) = recordings.iter().map(|r| r.tensors.clone()).max_by_key(Vec::len) else {
         return Ok(());
     };
@@ -44,8 +46,12 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
             groups.join(*id, *id, rows.grain());
         }
     });
+    let most_rows = most_rows(recordings, &tensors, longest);
     let used: Vec<TensorId> = recordings.iter().flat_map(Recording::used).collect();
-    let oversized = |id: &TensorId| tensors[id.0 as usize].bytes() > limit;
+    let oversized = |id: &TensorId| {
+        let info = &tensors[id.0 as usize];
+        info.bytes() > limit || most_rows.get(id).is_some_and(|&most| most < info.shape[0])
+    };
     let too_large = |id: TensorId, reason: String| {
         let info = &tensors[id.0 as usize];
         let (tensor, shape) = (info.name.clone(), info.shape.clone());
@@ -61,6 +67,9 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
             .filter(|&id| groups.root(id) == groups.root(big))
             .collect();
         if let Some(place) = uncut_use(recordings, &members) {
+            if members.iter().all(|id| tensors[id.0 as usize].bytes() <= limit) {
+                continue; // a long pass that cannot be cut stays long
+            }
             return Err(too_large(big, format!("pass `{place}` cannot take it in parts")));
         }
         let grain = groups.grain(big);
@@ -70,7 +79,9 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
         };
         let widest = members.iter().map(row_bytes).max().unwrap_or(4);
         // Buffers are padded to 16 bytes, so a shard must leave room for that.
-        let per_shard = (limit.saturating_sub(15) / widest) as usize / grain * grain;
+        let fitting = (limit.saturating_sub(15) / widest) as usize / grain * grain;
+        let quick = members.iter().filter_map(|id| most_rows.get(id)).min();
+        let per_shard = quick.map_or(fitting, |&rows| fitting.min((rows / grain).max(1) * grain));
         if per_shard == 0 {
             let verb = if grain == 1 { "is" } else { "are" };
             return Err(too_large(big, format!("{grain} of its rows {verb} over the limit alone")));
@@ -88,6 +99,28 @@ pub fn shard(recordings: &mut [Recording], limit: u64) -> Result<(), TooLarge> {
     }
     recordings.iter_mut().for_each(cut_passes);
     Ok(())
+}
+
+/// The most rows that a pass may take of a tensor along its rows, where all are too much work.
+fn most_rows(
+    recordings: &[Recording],
+    tensors: &[TensorInfo],
+    longest: u64,
+) -> HashMap<TensorId, usize> {
+    let mut most = HashMap::new();
+    for recording in recordings {
+        for pass in &recording.passes {
+            let work = weight(pass, recording);
+            let Some(rows) = pass.rows.as_ref().filter(|_| work > longest) else { continue };
+            for bound in pass.tensors.iter().filter(|bound| rows.along.contains(&bound.name)) {
+                let all = tensors[bound.tensor.0 as usize].shape[0];
+                let fitting = (u128::from(longest) * all as u128 / u128::from(work)) as usize;
+                let known = most.entry(bound.tensor).or_insert(fitting);
+                *known = fitting.min(*known);
+            }
+        }
+    }
+    most
 }
 
 /// Calls `visit` for each pass that can be cut, with the tensors along its rows.

@@ -76,7 +76,7 @@ fn a_sharded_dense_layer_trains_to_the_same_bits() {
     };
     let whole = layer(&lab.tape);
     let mut cut = layer(&other.tape);
-    shard(std::slice::from_mut(&mut cut), LIMIT).expect("it can be cut");
+    shard(std::slice::from_mut(&mut cut), LIMIT, u64::MAX).expect("it can be cut");
     for name in ["w", "m/w", "v/w"] {
         assert_eq!(rows(&cut, name), [6144, 3856], "{name}");
     }
@@ -105,10 +105,48 @@ fn tiles_in_workgroup_memory_never_lie_in_two_shards() {
         let (whole, mut cut) = (planned(&lab.tape), planned(&other.tape));
         let variants = whole.passes.iter().filter(|pass| pass.kernel.name == "dense_workgroup");
         assert_eq!(variants.count(), 3);
-        shard(std::slice::from_mut(&mut cut), LIMIT).expect("it can be cut");
+        shard(std::slice::from_mut(&mut cut), LIMIT, u64::MAX).expect("it can be cut");
         assert_eq!(rows(&cut, "w"), [6144, 3856]);
         train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
     }
+}
+
+#[test]
+fn a_long_pass_is_cut_to_the_same_bits() {
+    let (Some(mut lab), Some(mut other)) = (check::lab(), check::lab()) else {
+        return;
+    };
+    let whole = layer(&lab.tape);
+    let mut cut = layer(&other.tape);
+    // Adam's pass counts 480,000 operations and ten times 640,004 bytes: 0.73 of that, 7,267 rows.
+    shard(std::slice::from_mut(&mut cut), u64::MAX, 5_000_000).expect("it can be cut");
+    assert_eq!(rows(&cut, "w"), [6144, 3856]);
+    train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
+
+    // A single grain is the least, and what cannot be cut stays as it is.
+    let tape = Tape::new();
+    let mut cut = layer(&tape);
+    shard(std::slice::from_mut(&mut cut), u64::MAX, 1).expect("it can be cut");
+    assert_eq!(rows(&cut, "w"), [2048, 2048, 2048, 2048, 1808]);
+    assert_eq!(rows(&cut, "x"), [BATCH]);
+}
+
+#[test]
+fn several_submissions_make_the_same_bits() {
+    let (Some(mut lab), Some(mut other)) = (check::lab(), check::lab()) else {
+        return;
+    };
+    let (whole, again) = (layer(&lab.tape), layer(&other.tape));
+    assert_eq!(whole, again);
+    lab.engine.set_longest_submission(u64::MAX);
+    assert_eq!(lab.compile(&whole).submissions(), 1);
+    other.engine.set_longest_submission(4_000_000);
+    let count = other.compile(&again).submissions();
+    assert!(1 < count && count < again.passes.len(), "{count} submissions");
+    train_to_the_same_bits((&whole, &mut lab), (&again, &mut other));
+    other.engine.set_longest_submission(1);
+    assert_eq!(other.compile(&again).submissions(), again.passes.len());
+    train_to_the_same_bits((&whole, &mut lab), (&again, &mut other));
 }
 
 #[test]
@@ -119,7 +157,7 @@ fn a_shard_may_be_a_single_grain() {
     let y = x.dense(w, tape.parameter("b", &[8]));
     y.backward(tape.input("dy", &[1, 8]));
     let mut recording = [tape.finish()];
-    shard(&mut recording, 2048 * 32 + 16).expect("it can be cut");
+    shard(&mut recording, 2048 * 32 + 16, u64::MAX).expect("it can be cut");
     assert_eq!(rows(&recording[0], "w"), [2048, 2048, 904]);
     let firsts: Vec<_> = recording[0]
         .passes
@@ -145,7 +183,7 @@ fn recordings_of_one_tape_get_the_same_shards() {
     adam(&tape.parameters(), tape.input("rate", &[1]), Adam::default());
     let training = tape.finish();
     let mut recordings = [evaluation, training];
-    shard(&mut recordings, LIMIT).expect("it can be cut");
+    shard(&mut recordings, LIMIT, u64::MAX).expect("it can be cut");
     for recording in &recordings {
         assert_eq!(rows(recording, "w"), [6144, 3856]);
     }
@@ -157,7 +195,7 @@ fn nothing_is_cut_under_the_limit() {
     let tape = Tape::new();
     let whole = layer(&tape);
     let mut recordings = [whole.clone()];
-    shard(&mut recordings, 160_000).expect("it fits");
+    shard(&mut recordings, 160_000, u64::MAX).expect("it fits");
     assert_eq!(recordings[0], whole);
 }
 
@@ -168,7 +206,7 @@ fn a_tensor_that_no_pass_takes_in_parts_is_too_large() {
         let x = tape.input("x", &[3, DEPTH]);
         x.dense(tape.parameter("w", &[DEPTH, OUT]), tape.parameter("b", &[OUT]))
     });
-    let error = shard(&mut [tape.finish()], LIMIT).expect_err("x is too large");
+    let error = shard(&mut [tape.finish()], LIMIT, u64::MAX).expect_err("x is too large");
     assert_eq!(
         error.to_string(),
         "the network is too large for this adapter: tensor x [3, 10000] takes 120000 bytes, its \
@@ -182,13 +220,14 @@ fn a_grain_over_the_limit_is_too_large() {
     let tape = Tape::new();
     let x = tape.input("x", &[1, 4096]);
     x.dense(tape.parameter("w", &[4096, OUT]), tape.parameter("b", &[OUT]));
-    let error = shard(&mut [tape.finish()], 20_000).expect_err("2,048 rows are too large");
+    let error =
+        shard(&mut [tape.finish()], 20_000, u64::MAX).expect_err("2,048 rows are too large");
     assert_eq!(error.tensor, "w");
     assert_eq!(error.bytes, 65_536);
     assert_eq!(error.reason, "2048 of its rows are over the limit alone");
 
     tape.input("wide", &[2, 8192]).relu();
-    let error = shard(&mut [tape.finish()], 20_000).expect_err("one row is too large");
+    let error = shard(&mut [tape.finish()], 20_000, u64::MAX).expect_err("one row is too large");
     assert_eq!(error.reason, "1 of its rows is over the limit alone");
 }
 
@@ -206,7 +245,7 @@ fn sharded_rows_of_odd_length_make_the_same_bits() {
     };
     let whole = record(&lab.tape);
     let mut cut = record(&other.tape);
-    shard(std::slice::from_mut(&mut cut), 4160).expect("it can be cut");
+    shard(std::slice::from_mut(&mut cut), 4160, u64::MAX).expect("it can be cut");
     assert_eq!(rows(&cut, "x"), [344, 344, 313]);
     assert_eq!(rows(&cut, "key"), [2]);
     train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
