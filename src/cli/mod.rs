@@ -61,8 +61,9 @@ struct Global {
     #[arg(long, global = true, value_name = "REWRITE", value_delimiter = ',')]
     #[arg(help_heading = "Device")]
     no_fuse: Vec<Rewrite>,
-    /// Choose kernels by a fixed rule instead of measuring which are the fastest here
-    #[arg(long, global = true, help_heading = "Device")]
+    /// Choose kernels by a fixed rule instead of measuring which are the fastest here: equal runs on
+    /// equal adapters and drivers give equal bits. Always so on software adapters
+    #[arg(long, global = true, visible_alias = "deterministic", help_heading = "Device")]
     no_tune: bool,
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
