@@ -49,6 +49,14 @@ impl WeightFile {
             false => path.to_path_buf(),
         };
         let bytes = std::fs::read(&path).map_err(|why| CheckpointError::io("read", &path, why))?;
+        Self::from_bytes(path, bytes)
+    }
+
+    /// A safetensors file that is in memory already; `path` stands for it in errors.
+    ///
+    /// # Errors
+    /// As [`WeightFile::open`], but for reading.
+    pub fn from_bytes(path: PathBuf, bytes: Vec<u8>) -> Result<WeightFile, CheckpointError> {
         let (start, header) = parse_header(&path, &bytes)?;
         let origin = parse_origin(&path, &header)?;
         Ok(WeightFile { path, bytes, start, header, origin })
