@@ -1,6 +1,7 @@
 //! The command line: what was asked for, and one file a command.
 
 mod bench;
+mod cost;
 mod devices;
 mod network;
 mod predict;
@@ -124,6 +125,7 @@ enum Command {
     Test(test::TestCommand),
     Predict(predict::PredictCommand),
     Devices(devices::DevicesCommand),
+    Cost(Box<cost::CostCommand>),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
 }
@@ -178,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => test::run(command, &cli.global),
         Command::Predict(command) => predict::run(command, &cli.global),
         Command::Devices(command) => devices::run(command, &cli.global),
+        Command::Cost(command) => cost::run(*command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
     };
