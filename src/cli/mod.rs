@@ -3,6 +3,7 @@
 mod bench;
 mod cost;
 mod devices;
+mod inspect;
 mod network;
 mod predict;
 mod profile;
@@ -125,6 +126,7 @@ enum Command {
     Test(test::TestCommand),
     Predict(predict::PredictCommand),
     Devices(devices::DevicesCommand),
+    Inspect(inspect::InspectCommand),
     Cost(Box<cost::CostCommand>),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
@@ -180,6 +182,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => test::run(command, &cli.global),
         Command::Predict(command) => predict::run(command, &cli.global),
         Command::Devices(command) => devices::run(command, &cli.global),
+        Command::Inspect(command) => inspect::run(command, &cli.global),
         Command::Cost(command) => cost::run(*command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
