@@ -15,8 +15,12 @@
 //!   the slice of it that the pass takes. What an operation reads again where no cache holds it
 //!   comes on top in truth; what a cache still holds from the pass before does not.
 
+mod towers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Add;
+
+pub use towers::{Layer, Part, Tower, layers, towers};
 
 use crate::kernel::{self, Slot, Value};
 use crate::ops;

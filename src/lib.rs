@@ -116,6 +116,7 @@
 //! | [`data`] | CSV, IDX, PNG and JPEG to images; the order of the batches |
 //! | [`train`] | one training step and inference, on a device |
 //! | [`checkpoint`] | weights and optimizer in safetensors files |
+//! | [`inspect`] | weights, feature maps and saliency, as numbers and pictures |
 //! | [`metrics`] | the metrics file, the confusion table |
 //! | [`cli`] | the program |
 //!
@@ -163,6 +164,8 @@ pub mod data;
 pub mod train;
 
 pub mod checkpoint;
+
+pub mod inspect;
 
 pub mod metrics;
 

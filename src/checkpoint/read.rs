@@ -32,7 +32,7 @@ pub struct Tensor<'a> {
 
 impl<'a> Tensor<'a> {
     /// The elements, row-major.
-    pub fn values(&self) -> impl Iterator<Item = f32> + use<'a> {
+    pub fn values(&self) -> impl Iterator<Item = f32> + Clone + use<'a> {
         values(self.bytes)
     }
 }
@@ -156,7 +156,7 @@ impl WeightFile {
 }
 
 /// Little-endian f32 numbers, wherever they lie.
-pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + use<'_> {
+pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + Clone + use<'_> {
     let (numbers, _) = bytes.as_chunks::<4>();
     numbers.iter().map(|&four| f32::from_le_bytes(four))
 }

@@ -1,7 +1,9 @@
 //! The command line: what was asked for, and one file a command.
 
 mod bench;
+mod cost;
 mod devices;
+mod inspect;
 mod manual;
 mod network;
 mod predict;
@@ -137,6 +139,8 @@ enum Command {
     Test(test::TestCommand),
     Predict(predict::PredictCommand),
     Devices(devices::DevicesCommand),
+    Inspect(inspect::InspectCommand),
+    Cost(Box<cost::CostCommand>),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
     Completions(manual::CompletionsCommand),
@@ -184,6 +188,8 @@ pub fn main() -> ExitCode {
         Command::Test(command) => test::run(command, &cli.global),
         Command::Predict(command) => predict::run(command, &cli.global),
         Command::Devices(command) => devices::run(command, &cli.global),
+        Command::Inspect(command) => inspect::run(command, &cli.global),
+        Command::Cost(command) => cost::run(*command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
         Command::Completions(command) => manual::completions(command),

@@ -5,6 +5,7 @@ mod common;
 
 mod bad_data;
 mod bad_model;
+mod cost;
 mod devices;
 mod measure;
 mod say;
