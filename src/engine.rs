@@ -12,7 +12,7 @@ mod step;
 use self::memory::Memory;
 use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
-pub(crate) use self::step::encode_timed;
+pub(crate) use self::step::{encode, encode_timed};
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::Gpu;
 use crate::recording::{COPY, Pass, Recording, TensorId, TensorInfo};
@@ -180,7 +180,7 @@ impl Engine {
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn run(&mut self, program: &Program) -> Result<(), EngineError> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        step::encode(&mut encoder, &program.steps);
+        encode(&mut encoder, &program.steps);
         self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
         while self.in_flight.len() > MAX_IN_FLIGHT {
             let oldest = self.in_flight.pop_front();

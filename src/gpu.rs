@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which programming interface to reach the GPU through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,10 +28,12 @@ pub struct GpuOptions {
     pub software: bool,
     /// Ask for WebGPU's default limits and no optional feature, as any browser offers them.
     pub default_limits: bool,
+    /// Do without timestamps, for adapters whose timestamps are wrong: all is timed by the host.
+    pub no_timestamps: bool,
 }
 
 /// What there is to know of an adapter.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdapterFacts {
     /// The hardware's name, or the software renderer's.
     pub name: String,
@@ -133,13 +135,14 @@ impl Gpu {
         let Some(adapter) = adapters.iter().enumerate().find(|(i, a)| fits(*i, a)) else {
             return Err(GpuError::NoMatch { wanted: wanted(options), found: listing(&adapters) });
         };
-        Self::request(adapter.1, options.default_limits).await
+        Self::request(adapter.1, options).await
     }
 
-    async fn request(adapter: &wgpu::Adapter, default_limits: bool) -> Result<Gpu, GpuError> {
+    async fn request(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Gpu, GpuError> {
         let facts = facts(adapter);
-        let optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
-        let (features, limits) = if default_limits {
+        let mut optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        optional.set(wgpu::Features::TIMESTAMP_QUERY, !options.no_timestamps);
+        let (features, limits) = if options.default_limits {
             (wgpu::Features::empty(), wgpu::Limits::default())
         } else {
             (adapter.features() & optional, adapter.limits())
@@ -195,6 +198,11 @@ impl Gpu {
             true => self.facts.subgroup,
             false => [0; 2],
         }
+    }
+
+    /// Whether the device can say when a pass began and ended.
+    pub fn has_timestamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// Bytes that one buffer may have and one binding may show.

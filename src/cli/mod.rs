@@ -2,6 +2,7 @@
 
 mod bench;
 mod devices;
+mod limits;
 mod network;
 mod predict;
 mod profile;
@@ -55,6 +56,9 @@ struct Global {
     /// Choose kernels by a fixed rule instead of measuring which are the fastest here
     #[arg(long, global = true, help_heading = "Device")]
     no_tune: bool,
+    /// Time by the host's clock alone, for adapters whose timestamps are wrong
+    #[arg(long, global = true, help_heading = "Device")]
+    no_timestamps: bool,
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -197,6 +201,7 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
         adapter: global.adapter.clone(),
         software: global.software,
         default_limits: global.limits == LimitChoice::Default,
+        no_timestamps: global.no_timestamps,
     };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     eprintln!("adapter: {}", adapter_line(&gpu.facts));

@@ -11,14 +11,18 @@ use crate::train::{Recordings, Trainer};
 /// The saved network on the device, with these images.
 pub(super) fn open(model: &Path, images: &Images, global: &Global) -> Result<Trainer, Failure> {
     let file = WeightFile::open(model)?;
-    let Some(config) = file.config() else {
-        return Err(Failure::new(format!(
+    with_weights(&file, config(&file)?, images, global)
+}
+
+/// The configuration that the file was trained with.
+pub(super) fn config(file: &WeightFile) -> Result<&Config, Failure> {
+    file.config().ok_or_else(|| {
+        Failure::new(format!(
             "{} holds weights but not the network's sizes, so another program made it; train on \
              from it with `inception train --init-weights`, which takes the sizes as flags",
             file.path().display()
-        )));
-    };
-    with_weights(&file, config, images, global)
+        ))
+    })
 }
 
 /// Images that are classified sooner than kernels are measured for them.
