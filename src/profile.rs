@@ -7,12 +7,14 @@
 //! All times are in seconds. A time that was not measured is `None`, in JSON `null`.
 
 pub mod compare;
+mod file;
 mod measure;
 mod rates;
 pub mod trace;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::file::ProfileError;
 pub use self::measure::Runs;
 pub use self::rates::{Speed, Times, Work};
 use crate::ceiling::Ceiling;

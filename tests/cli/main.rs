@@ -7,6 +7,7 @@ mod bad_data;
 mod bad_model;
 mod devices;
 mod measure;
+mod profile;
 mod say;
 mod too_large;
 mod train;

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use crate::cli::rates::number;
 use crate::cli::{Failure, adapter_line, print_results};
+use crate::profile::Profile;
 use crate::profile::compare::{Compared, Row, compare, differences};
-use crate::profile::{FORMAT, Profile};
 
 pub(super) fn run(paths: [&Path; 2], by_time: bool, json: bool) -> Result<(), Failure> {
-    let [a, b] = [read(paths[0])?, read(paths[1])?];
+    let [a, b] = [Profile::read(paths[0])?, Profile::read(paths[1])?];
     let mut parts = compare(&a, &b);
     if by_time {
         for part in &mut parts {
@@ -31,29 +31,6 @@ pub(super) fn run(paths: [&Path; 2], by_time: bool, json: bool) -> Result<(), Fa
     }
     parts.iter().for_each(|part| text.push_str(&table(part)));
     print_results(&text)
-}
-
-fn read(path: &Path) -> Result<Profile, Failure> {
-    let failed = |what: String| Failure::new(format!("{}: {what}", path.display()));
-    let text =
-        std::fs::read_to_string(path).map_err(|why| failed(format!("cannot read: {why}")))?;
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|why| {
-        failed(format!("no JSON ({why}); make it with `inception profile --json`"))
-    })?;
-    match value.get("format").and_then(serde_json::Value::as_u64) {
-        Some(format) if format == u64::from(FORMAT) => {}
-        Some(format) => {
-            return Err(failed(format!(
-                "a profile of format {format}, and this program reads format {FORMAT}; measure it anew"
-            )));
-        }
-        None => {
-            let advice = "no profile; make one with `inception profile --json`";
-            return Err(failed(advice.to_string()));
-        }
-    }
-    // From the text again: it says where something is wrong.
-    serde_json::from_str(&text).map_err(|why| failed(format!("a damaged profile: {why}")))
 }
 
 fn table(part: &Compared) -> String {
