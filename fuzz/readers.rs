@@ -9,8 +9,11 @@ use inception::checkpoint::WeightFile;
 use inception::config::{Config, TrainArgs};
 use inception::data::{Invert, read_images, read_labelled};
 
+/// Reads what a file might hold.
+pub type Reader = fn(&[u8]);
+
 /// The readers, by the name of their corpus.
-pub const READERS: [(&str, fn(&[u8])); 5] = [
+pub const READERS: [(&str, Reader); 5] = [
     ("labelled", labelled),
     ("images", images),
     ("weights", weights),

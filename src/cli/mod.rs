@@ -4,6 +4,7 @@ mod bench;
 mod cost;
 mod devices;
 mod inspect;
+mod limits;
 mod manual;
 mod network;
 mod predict;
@@ -67,6 +68,9 @@ struct Global {
     /// equal adapters and drivers give equal bits. Always so on software adapters
     #[arg(long, global = true, visible_alias = "deterministic", help_heading = "Device")]
     no_tune: bool,
+    /// Time by the host's clock alone, for adapters whose timestamps are wrong
+    #[arg(long, global = true, help_heading = "Device")]
+    no_timestamps: bool,
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -215,6 +219,7 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
             LimitChoice::Default => Limits::Default,
         },
         memory_percent: global.memory_limit,
+        no_timestamps: global.no_timestamps,
     };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     say(&format!("adapter: {}", adapter_line(&gpu.facts)));

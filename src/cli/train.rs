@@ -1,5 +1,6 @@
 //! `inception train`: the whole of a run.
 
+mod profile;
 mod result;
 mod run;
 mod save;
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use self::profile::Profiling;
 use self::run::Run;
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, while_saying};
@@ -42,6 +44,10 @@ pub(super) struct TrainCommand {
     /// Start from the weights in this file instead of random ones
     #[arg(long, value_name = "FILE|DIR")]
     init_weights: Option<PathBuf>,
+    /// Time the passes of every Nth step, and keep the figures in profile.json in --out
+    #[arg(long, value_name = "N", requires = "out")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    profile_every: Option<u64>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -88,6 +94,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.
     let metrics = open_metrics(&command, done)?;
+    let (profiling, gpu) = Profiling::prepare(&command, &recordings, global, gpu)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
     let trainer = while_saying("preparing the network", || {
@@ -96,7 +103,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         Ok::<_, Failure>(trainer)
     })?;
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
-    let mut run = Run::new(command, config, samples, trainer, metrics);
+    let mut run = Run::new(command, config, samples, trainer, metrics, profiling);
     run.train()?;
     run.report()
 }

@@ -8,6 +8,7 @@ mod bad_model;
 mod cost;
 mod devices;
 mod measure;
+mod profile;
 mod say;
 mod terminal;
 mod too_large;

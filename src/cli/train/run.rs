@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 
 use super::TrainCommand;
+use super::profile::Profiling;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
 use crate::cli::{Failure, progress_bar, say_above};
@@ -21,6 +22,7 @@ pub(super) struct Run {
     pub(super) samples: Samples,
     pub(super) trainer: Trainer,
     pub(super) metrics: Option<MetricsFile>,
+    pub(super) profiling: Option<Profiling>,
     pub(super) bar: ProgressBar,
     pub(super) started: Instant,
     /// Seconds of the run before it was resumed.
@@ -39,6 +41,7 @@ impl Run {
         samples: Samples,
         trainer: Trainer,
         (metrics, seconds_before): (Option<MetricsFile>, f64),
+        profiling: Option<Profiling>,
     ) -> Run {
         let first_step = trainer.step();
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
@@ -51,6 +54,7 @@ impl Run {
             samples,
             trainer,
             metrics,
+            profiling,
             bar,
             started: Instant::now(),
             seconds_before,
@@ -90,7 +94,7 @@ impl Run {
         // The time goes on while a step or an evaluation takes long.
         self.bar.enable_steady_tick(Duration::from_millis(500));
         for step in self.first_step + 1..=self.config.steps {
-            for (step, loss) in self.trainer.train_step()? {
+            for (step, loss) in self.step()? {
                 self.note(step, loss, None)?;
             }
             self.bar.set_position(step);
