@@ -163,6 +163,15 @@ impl Trainer {
         Ok(Snapshot { step: self.step, weights, moments })
     }
 
+    /// Takes the host's memory for snapshots, so that the first is as quick as the others. Waits.
+    ///
+    /// # Errors
+    /// As [`Trainer::snapshot`].
+    pub fn make_room_for_snapshots(&self) -> Result<(), EngineError> {
+        let Snapshot { weights, moments, .. } = self.snapshot()?;
+        weights.into_iter().chain(moments).try_for_each(|(_, copied)| copied.read(|_| {}))
+    }
+
     /// Sets every variable to its initial value; moments stay zero.
     pub fn initialize(&mut self) {
         for (name, shape) in self.recordings.parameters() {

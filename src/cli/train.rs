@@ -103,6 +103,9 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     let trainer = while_saying("preparing the network", || {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
         set_weights(&mut trainer, initial, resumed)?;
+        if saver.is_some() {
+            trainer.make_room_for_snapshots()?;
+        }
         Ok::<_, Failure>(trainer)
     })?;
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
