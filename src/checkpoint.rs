@@ -47,7 +47,8 @@ pub const CHECKPOINTS: &str = "checkpoints";
 
 /// `format` in the metadata; files without it come from other programs.
 const FORMAT: &str = "inception-wgpu";
-/// `version` in the metadata, to be raised when older programs could not read the file any more.
+/// `version` in the metadata, to be raised when older programs could not read the file any more. The
+/// checksum is to stay as it is, or they would take a later file for a damaged one.
 const VERSION: &str = "1";
 /// Stands in the place of the checksum while it is taken.
 const BLANK: &str = "00000000";

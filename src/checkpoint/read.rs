@@ -52,11 +52,11 @@ impl WeightFile {
         };
         let bytes = std::fs::read(&path).map_err(|why| CheckpointError::io("read", &path, why))?;
         let (start, header) = parse_header(&path, &bytes)?;
-        let origin = parse_origin(&path, &header)?;
-        if let Some((_, stated)) = &origin {
-            verify(&path, &bytes, start, stated)?;
+        if is_ours(&header) {
+            // First of all: damage may look like anything, also like a later version.
+            verify(&path, &bytes, start, entry(&path, &header, "checksum")?)?;
         }
-        let origin = origin.map(|(origin, _)| origin);
+        let origin = parse_origin(&path, &header)?;
         Ok(WeightFile { path, bytes, start, header, origin })
     }
 
@@ -208,21 +208,35 @@ pub(super) fn origin_of(path: &Path) -> Result<Option<Origin>, CheckpointError> 
     });
     let header = read.map_err(|why| CheckpointError::io("read", path, why))?;
     let header = serde_json::from_str(&header).map_err(|why| damaged(why.to_string()))?;
-    Ok(parse_origin(path, &header)?.map(|(origin, _)| origin))
+    parse_origin(path, &header)
 }
 
-/// Origin and checksum of a file of ours. Other programs' metadata may well have entries of the same
-/// names, so those count only beside our format.
-fn parse_origin(
+fn metadata<'a>(header: &'a Metadata, key: &str) -> Option<&'a str> {
+    header.metadata().as_ref()?.get(key).map(String::as_str)
+}
+
+/// Whether this program wrote the file. Other programs' metadata may well have entries of the same
+/// names as ours, so those count only then.
+fn is_ours(header: &Metadata) -> bool {
+    metadata(header, "format") == Some(FORMAT)
+}
+
+/// An entry that each file of ours has.
+fn entry<'a>(
     path: &Path,
-    header: &Metadata,
-) -> Result<Option<(Origin, String)>, CheckpointError> {
-    let get = |key| header.metadata().as_ref()?.get(key).map(String::as_str);
-    if get("format") != Some(FORMAT) {
+    header: &'a Metadata,
+    key: &'static str,
+) -> Result<&'a str, CheckpointError> {
+    let missing = || CheckpointError::Metadata { path: path.into(), key, why: "is missing".into() };
+    metadata(header, key).ok_or_else(missing)
+}
+
+fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<Origin>, CheckpointError> {
+    if !is_ours(header) {
         return Ok(None);
     }
     let bad = |key, why: String| CheckpointError::Metadata { path: path.into(), key, why };
-    let need = |key| get(key).ok_or_else(|| bad(key, "is missing".into()));
+    let need = |key| entry(path, header, key);
     let version = need("version")?;
     if version != VERSION {
         return Err(CheckpointError::Version { path: path.into(), version: version.into() });
@@ -231,12 +245,11 @@ fn parse_origin(
     let step = step.parse().map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
     let config = Config::from_json(need("config")?)
         .map_err(|why| bad("config", format!("does not hold: {why}")))?;
-    let accuracy = get("validation_accuracy").map(|text| {
+    let accuracy = metadata(header, "validation_accuracy").map(|text| {
         let wrong = |_| bad("validation_accuracy", format!("is {text:?}, not a number"));
         text.parse().map_err(wrong)
     });
-    let origin = Origin { step, config, validation_accuracy: accuracy.transpose()? };
-    Ok(Some((origin, need("checksum")?.to_string())))
+    Ok(Some(Origin { step, config, validation_accuracy: accuracy.transpose()? }))
 }
 
 /// Holds a file of ours against the checksum that it states.
