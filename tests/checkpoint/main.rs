@@ -7,6 +7,9 @@ use inception::checkpoint::{Origin, Reader, TensorSource, optimizer_tensors, sav
 use inception::config::{Config, Preset};
 use serde_json::Value;
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod damage;
 mod lock;
 mod run;
@@ -83,17 +86,7 @@ fn craft(path: &Path, header: &Value, data: &[u8]) {
     file.extend(header.as_bytes());
     file.extend(data);
     if header.contains(r#""checksum":"00000000""#) {
-        sign(&mut file);
+        common::sign(&mut file);
     }
     fs::write(path, file).unwrap();
-}
-
-/// Makes the checksum right.
-fn sign(file: &mut [u8]) {
-    let entry = br#""checksum":""#;
-    let at = file.windows(entry.len()).position(|part| part == entry).unwrap() + entry.len();
-    file[at..at + 8].copy_from_slice(b"00000000");
-    let mut crc = flate2::Crc::new();
-    crc.update(file);
-    file[at..at + 8].copy_from_slice(format!("{:08x}", crc.sum()).as_bytes());
 }

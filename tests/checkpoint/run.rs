@@ -9,7 +9,8 @@ use inception::checkpoint::{
 };
 use inception::config::Config;
 
-use super::{files_in, origin, quick, save_as, save_to, sign};
+use super::{files_in, origin, quick, save_as, save_to};
+use crate::common::sign;
 
 fn steps(run: &Path) -> Vec<String> {
     files_in(&run.join(CHECKPOINTS))
