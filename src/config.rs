@@ -5,6 +5,7 @@
 
 mod args;
 mod error;
+mod every;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use args::TrainArgs;
 pub use error::ConfigError;
+pub use every::Every;
 
 /// The largest accepted channel count, layer width, batch or row count. It is far beyond what any
 /// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
@@ -51,6 +53,10 @@ pub struct Config {
     pub eval_every: u64,
     /// A row of metrics is written every so many steps.
     pub log_every: u64,
+    /// When a checkpoint is written; at the run's end and at its best accuracy always.
+    pub checkpoint_every: Every,
+    /// How many checkpoints are kept, the newest ones.
+    pub keep: usize,
     /// Seed of initial weights, dropout masks and shuffling.
     pub seed: u64,
     /// What is made of the pixels' bytes.
@@ -155,6 +161,8 @@ impl Config {
             steps: 20_000,
             eval_every: 100,
             log_every: 100,
+            checkpoint_every: Every::Evaluation,
+            keep: 2,
             seed: 1,
             scale: Scale::Raw,
             init: Init::Tutorial,
@@ -212,6 +220,7 @@ impl Config {
             ("reduce1x1", self.reduce1x1),
             ("num_fc1", self.num_fc1),
             ("batch_size", self.batch_size),
+            ("keep", self.keep),
         ];
         for (key, value) in maps.chain(sizes) {
             if !(1..=MAX_SIZE).contains(&(value as u64)) {

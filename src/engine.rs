@@ -1,7 +1,6 @@
 //! The one place that knows device memory and pipelines: makes a recording ready and replays it.
 
-use std::collections::{HashMap, VecDeque};
-
+use std::collections::VecDeque;
 use std::time::Duration;
 
 mod error;
@@ -15,7 +14,8 @@ use self::memory::Memory;
 use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
 pub(crate) use self::step::{encode, encode_timed};
-pub use self::transfer::Pending;
+use self::transfer::Staging;
+pub use self::transfer::{Copied, Pending};
 use crate::cost::weight;
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::{Gpu, Heard};
@@ -27,8 +27,7 @@ pub struct Engine {
     pub(crate) gpu: Gpu,
     memory: Memory,
     pipelines: Pipelines,
-    /// Free staging buffers for small results, by size.
-    free: HashMap<u64, Vec<wgpu::Buffer>>,
+    staging: Staging,
     /// The last submissions of runs not yet waited for.
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     /// How long any wait may take. Three steps of a large network take minutes on a slow adapter.
@@ -88,7 +87,7 @@ impl Engine {
             longest,
             memory: Memory::default(),
             pipelines: Pipelines::default(),
-            free: HashMap::new(),
+            staging: Staging::default(),
             in_flight: VecDeque::new(),
             patience: PATIENCE,
         }
@@ -239,19 +238,9 @@ impl Engine {
         self.in_flight.extend(last);
         while self.in_flight.len() > MAX_IN_FLIGHT {
             let oldest = self.in_flight.pop_front();
-            self.wait(oldest)?;
+            wait(&self.gpu, oldest, self.patience)?;
         }
         self.check()
-    }
-
-    /// Waits for a submission, or for all.
-    fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
-        let adapter = self.gpu.facts.name.clone();
-        match self.gpu.wait(submission, self.patience) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(EngineError::Hangs { adapter, patience: self.patience }),
-            Err(reason) => Err(EngineError::Lost { adapter, reason }),
-        }
     }
 
     /// Waits until the device has nothing left to do.
@@ -265,12 +254,8 @@ impl Engine {
 
     /// Waits for all that was submitted, and hears all errors.
     fn settle(&self) -> Result<(), EngineError> {
-        self.wait(None)?;
+        wait(&self.gpu, None, self.patience)?;
         self.check()
-    }
-
-    fn device_error(&self, reason: String) -> EngineError {
-        EngineError::Device { adapter: self.gpu.facts.name.clone(), reason }
     }
 
     /// Turns errors that no call returned into one.
@@ -303,7 +288,21 @@ impl Engine {
         match (lost, memory) {
             (Some(reason), _) => Err(EngineError::Lost { adapter, reason }),
             (None, true) => Err(EngineError::Memory { adapter, what: what(), held }),
-            (None, false) => Err(self.device_error(others.join("; "))),
+            (None, false) => Err(EngineError::Device { adapter, reason: others.join("; ") }),
         }
+    }
+}
+
+/// Waits for a submission, or for all.
+fn wait(
+    gpu: &Gpu,
+    submission: Option<wgpu::SubmissionIndex>,
+    patience: Duration,
+) -> Result<(), EngineError> {
+    let adapter = gpu.facts.name.clone();
+    match gpu.wait(submission, patience) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(EngineError::Hangs { adapter, patience }),
+        Err(reason) => Err(EngineError::Lost { adapter, reason }),
     }
 }

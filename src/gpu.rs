@@ -95,6 +95,8 @@ impl AdapterFacts {
 }
 
 /// A device with its queue. Everything else of the crate reaches the GPU through [`crate::engine`].
+/// A clone is the same device.
+#[derive(Clone)]
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,

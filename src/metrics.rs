@@ -68,11 +68,14 @@ pub enum MetricsError {
     },
 }
 
-/// A metrics file that rows are added to.
+/// A metrics file that rows are added to. All rows are kept in memory too, so that a file that could
+/// not be written for a while, or was removed, is made whole again.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
-    file: File,
+    text: String,
+    /// None when it lacks a row.
+    file: Option<File>,
 }
 
 impl MetricsFile {
@@ -81,7 +84,7 @@ impl MetricsFile {
     /// # Errors
     /// [`MetricsError`] when it cannot be written.
     pub fn create(path: &Path) -> Result<MetricsFile, MetricsError> {
-        MetricsFile::start(path, &format!("{HEADER}\n"))
+        MetricsFile::start(path, format!("{HEADER}\n"))
     }
 
     /// Goes on with a file from the state that it had at a checkpoint: later rows are dropped, and
@@ -102,22 +105,18 @@ impl MetricsFile {
                 kept.push('\n');
             }
         }
-        MetricsFile::start(path, &kept)
+        MetricsFile::start(path, kept)
     }
 
-    fn start(path: &Path, text: &str) -> Result<MetricsFile, MetricsError> {
-        atomic::write_file(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path);
-        let file = file.map_err(|why| io("open", path, why))?;
-        let path = path.to_path_buf();
-        Ok(MetricsFile { path, file })
+    fn start(path: &Path, text: String) -> Result<MetricsFile, MetricsError> {
+        let mut started = MetricsFile { path: path.into(), text, file: None };
+        started.sync()?;
+        Ok(started)
     }
 
-    /// Adds a row. It is handed to the system at once, so another program sees it.
-    ///
-    /// # Errors
-    /// [`MetricsError::Io`].
-    pub fn append(&mut self, row: &Row) -> Result<(), MetricsError> {
+    /// Adds a row. It is handed to the system at once, so another program sees it; where that fails,
+    /// [`MetricsFile::sync`] tries again and says why.
+    pub fn append(&mut self, row: &Row) {
         let line = format!(
             "{},{},{},{},{:.3}\n",
             row.step,
@@ -126,20 +125,31 @@ impl MetricsFile {
             field(row.test_accuracy),
             row.seconds
         );
+        self.text += &line;
         // One write of the whole line, so that an interruption tears none but the last.
-        let written = self.file.write_all(line.as_bytes());
-        let flushed = written.and_then(|()| self.file.flush());
-        flushed.map_err(|why| io("write", &self.path, why))
+        if self.file.as_mut().is_some_and(|file| file.write_all(line.as_bytes()).is_err()) {
+            self.file = None;
+        }
     }
 
     /// Waits until all rows are on the disk. To be called before a checkpoint is saved: otherwise a
     /// power failure might keep the checkpoint and lose rows before it.
     ///
     /// # Errors
-    /// [`MetricsError::Io`].
-    pub fn sync(&self) -> Result<(), MetricsError> {
-        let synced = self.file.sync_all();
-        synced.map_err(|why| io("sync", &self.path, why))
+    /// [`MetricsError`] when the file cannot be written.
+    pub fn sync(&mut self) -> Result<(), MetricsError> {
+        match &self.file {
+            // One that was removed would still take rows, for nobody to read.
+            Some(file) if self.path.exists() => {
+                file.sync_all().map_err(|why| io("sync", &self.path, why))
+            }
+            _ => {
+                atomic::write_file(&self.path, self.text.as_bytes())?;
+                let file = OpenOptions::new().append(true).open(&self.path);
+                self.file = Some(file.map_err(|why| io("open", &self.path, why))?);
+                Ok(())
+            }
+        }
     }
 }
 

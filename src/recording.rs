@@ -78,17 +78,26 @@ impl TensorInfo {
         ((self.shards[shard] * row * 4).next_multiple_of(grain)) as u64
     }
 
-    /// The parts of a shard of that many bytes as `(in rows, in memory)`: where each run of
-    /// neighbouring elements lies in plain row-major order and where in this tensor's panels.
-    pub fn runs(&self, bytes: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        let row = self.len() / self.shape[0] * 4;
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.len() / self.shape[0] * 4
+    }
+
+    /// Where rows of a shard of `all` rows lie: for each run of neighbouring elements its bytes in
+    /// plain row-major order, counted from the first of these rows, and its bytes in this tensor's
+    /// panels.
+    pub fn runs(
+        &self,
+        all: usize,
+        rows: Range<usize>,
+    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let row = self.row_bytes();
         let panel = self.panel.map_or(row, |elements| elements * 4);
-        let rows = bytes / row;
         (0..row).step_by(panel).flat_map(move |first| {
             let width = panel.min(row - first);
-            (0..rows).map(move |at| {
-                let (plain, placed) = (at * row + first, first * rows + at * width);
-                (plain..plain + width, placed..placed + width)
+            rows.clone().enumerate().map(move |(at, placed)| {
+                let (plain, panelled) = (at * row + first, first * all + placed * width);
+                (plain..plain + width, panelled..panelled + width)
             })
         })
     }

@@ -8,7 +8,7 @@ pub use recordings::Recordings;
 use std::collections::VecDeque;
 
 use crate::data::{Batches, Images};
-use crate::engine::{Engine, EngineError, Pending, Program};
+use crate::engine::{Copied, Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
 use crate::model;
 use crate::ops::Adam;
@@ -16,6 +16,17 @@ use crate::recording::{Recording, Role, TensorId, TensorInfo};
 
 /// Losses on their way to the host before the oldest is waited for.
 const LOSSES_IN_FLIGHT: usize = 2;
+
+/// All that a checkpoint holds, as it was after one step, on its way to the host. Any thread may
+/// wait for it while the training goes on.
+pub struct Snapshot {
+    /// Steps done.
+    pub step: u64,
+    /// The variables, in the order in which they were recorded.
+    pub weights: Vec<(TensorInfo, Copied)>,
+    /// Adam's moments, named `m/<variable>` and `v/<variable>`.
+    pub moments: Vec<(TensorInfo, Copied)>,
+}
 
 /// A network on a device: trains, classifies, gives its tensors back.
 pub struct Trainer {
@@ -134,6 +145,32 @@ impl Trainer {
     pub fn get(&self, name: &str) -> Result<Vec<u8>, EngineError> {
         let id = self.id_of(name);
         self.engine.read(id, &self.recordings.tensors[id.0 as usize])
+    }
+
+    /// Begins to copy all that a checkpoint holds, as it is after the steps submitted so far; does
+    /// not wait.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails or has no memory for the copies.
+    pub fn snapshot(&self) -> Result<Snapshot, EngineError> {
+        let tensors = (0..).map(TensorId).zip(&self.recordings.tensors);
+        let kept = |(_, info): &(TensorId, &TensorInfo)| {
+            matches!(info.role, Role::Parameter | Role::State)
+        };
+        let kept: Vec<(TensorId, &TensorInfo)> = tensors.filter(kept).collect();
+        let copies = self.engine.copy(&kept)?;
+        let pairs = kept.into_iter().map(|(_, info)| info.clone()).zip(copies);
+        let (weights, moments) = pairs.partition(|(info, _)| info.role == Role::Parameter);
+        Ok(Snapshot { step: self.step, weights, moments })
+    }
+
+    /// Takes the host's memory for snapshots, so that the first is as quick as the others. Waits.
+    ///
+    /// # Errors
+    /// As [`Trainer::snapshot`].
+    pub fn make_room_for_snapshots(&self) -> Result<(), EngineError> {
+        let Snapshot { weights, moments, .. } = self.snapshot()?;
+        weights.into_iter().chain(moments).try_for_each(|(_, copied)| copied.read(|_| {}))
     }
 
     /// Sets every variable to its initial value; moments stay zero.

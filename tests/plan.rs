@@ -397,8 +397,10 @@ fn panels_hold_each_element_once() {
     let id = tape.input("w", &[3, 10]).id();
     let mut info = tape.finish().tensor(id).clone();
     info.panel = Some(4);
-    let order: Vec<_> =
-        info.runs(info.len() * 4).map(|(plain, placed)| (plain.start / 4, placed)).collect();
+    let order: Vec<_> = info
+        .runs(info.shape[0], 0..info.shape[0])
+        .map(|(plain, placed)| (plain.start / 4, placed))
+        .collect();
     let starts: Vec<_> = order.iter().map(|(plain, _)| *plain).collect();
     assert_eq!(starts, [0, 10, 20, 4, 14, 24, 8, 18, 28], "two panels of four columns, one of two");
     let mut end = 0;

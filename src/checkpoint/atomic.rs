@@ -1,75 +1,113 @@
-//! Files that are never seen half-written: a temporary file in the same folder, synced, renamed.
+//! Files that are never seen half-written: a temporary name in the same folder, synced, renamed.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::CheckpointError;
 
-/// The temporary name beside `path`: `.tmp` added to the file's name. It is always the same, so that
-/// what an interrupted run left behind is overwritten by the next.
+/// The temporary name beside `path`: `.tmp` added to its name. It is always the same, so that what
+/// an interrupted run left behind is replaced by the next.
 pub fn temporary(path: &Path) -> PathBuf {
+    with_ending(path, ".tmp")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
-    name.push(".tmp");
+    name.push(ending);
     PathBuf::from(name)
 }
 
-/// Writes `content` to the temporary file beside `path` and syncs it; removes it on failure.
+/// Writes a whole small file, in place of any older one.
 ///
 /// # Errors
-/// Whatever `content` gives, or [`CheckpointError::Io`].
-pub fn stage(
-    path: &Path,
-    content: impl FnOnce(&mut dyn Write) -> Result<(), CheckpointError>,
-) -> Result<(), CheckpointError> {
+/// [`CheckpointError::Io`]; the older file is as it was then.
+pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     let temporary = temporary(path);
-    let failed = |why| CheckpointError::io("write", &temporary, why);
-    let result = File::create(&temporary).map_err(failed).and_then(|file| {
-        let mut writer = BufWriter::with_capacity(1 << 20, file);
-        content(&mut writer)?;
-        let file = writer.into_inner().map_err(|e| failed(e.into_error()))?;
-        file.sync_all().map_err(failed)
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()
     });
-    if result.is_err() {
+    if let Err(why) = written {
         // Should this fail too, the first failure is still the one to report.
         let _ = fs::remove_file(&temporary);
+        return Err(CheckpointError::io("write", &temporary, why));
     }
-    result
+    publish(path)
 }
 
-/// Gives the staged file its name, in place of any older one.
+/// Gives what lies under the temporary name, a file or a folder, its final one.
 ///
 /// # Errors
 /// [`CheckpointError::Io`].
 pub fn publish(path: &Path) -> Result<(), CheckpointError> {
-    let failed = |why| CheckpointError::io("rename to its final name", &temporary(path), why);
-    fs::rename(temporary(path), path).map_err(failed)?;
-    sync_folder(path)
+    let temporary = temporary(path);
+    let failed = |why| CheckpointError::io("rename to its final name", &temporary, why);
+    fs::rename(&temporary, path).map_err(failed)?;
+    sync_parent(path)
 }
 
-/// Writes a whole small file: [`stage`], then [`publish`].
+/// Shows the file `from` as `to` too, in place of any older one: by a second name for the same bytes
+/// or, where the file system knows no such names, by a copy.
+///
+/// # Errors
+/// [`CheckpointError::Io`]; the older file is as it was then.
+pub fn link(from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    let temporary = temporary(to);
+    remove(&temporary)?;
+    if fs::hard_link(from, &temporary).is_err() {
+        let copied = fs::copy(from, &temporary).and_then(|_| File::open(&temporary)?.sync_all());
+        if let Err(why) = copied {
+            let _ = fs::remove_file(&temporary);
+            return Err(CheckpointError::io("copy to its final place", from, why));
+        }
+    }
+    publish(to)?;
+    // Renaming one name of a file to another of the same file leaves both.
+    remove(&temporary)
+}
+
+/// Removes a file or a folder with all that is in it, if it is there. A folder is renamed first, so
+/// that one removed in part is not taken for a damaged one.
 ///
 /// # Errors
 /// [`CheckpointError::Io`].
-pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
-    stage(path, |out| {
-        let failed = |why| CheckpointError::io("write", &temporary(path), why);
-        out.write_all(content).map_err(failed)
-    })?;
-    publish(path)
+pub fn remove(path: &Path) -> Result<(), CheckpointError> {
+    let failed = |path: &Path, why| CheckpointError::io("remove", path, why);
+    let absent_is_well = |result: std::io::Result<()>| match result {
+        Err(why) if why.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    if !path.is_dir() {
+        return absent_is_well(fs::remove_file(path)).map_err(|why| failed(path, why));
+    }
+    let old = with_ending(path, ".old");
+    absent_is_well(fs::remove_dir_all(&old)).map_err(|why| failed(&old, why))?;
+    absent_is_well(fs::rename(path, &old)).map_err(|why| failed(path, why))?;
+    absent_is_well(fs::remove_dir_all(&old)).map_err(|why| failed(&old, why))
 }
 
-/// Without this the new name might not survive a power failure.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
+fn sync_parent(path: &Path) -> Result<(), CheckpointError> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let folder = parent.unwrap_or(Path::new("."));
+    sync_folder(parent.unwrap_or(Path::new(".")))
+}
+
+/// Waits until the names in a folder are on the disk: without this a new one might not survive a
+/// power failure.
+///
+/// # Errors
+/// [`CheckpointError::Io`].
+#[cfg(unix)]
+pub fn sync_folder(folder: &Path) -> Result<(), CheckpointError> {
     let sync = File::open(folder).and_then(|f| f.sync_all());
     sync.map_err(|why| CheckpointError::io("sync", folder, why))
 }
 
-/// Folders cannot be synced on other systems.
+/// Folders cannot be synced on this system.
+///
+/// # Errors
+/// None.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
+pub fn sync_folder(_: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }

@@ -69,10 +69,10 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
-    /// Saving was interrupted between the two files.
+    /// The two files of a checkpoint were not saved together.
     #[error(
-        "the checkpoint in {} is torn: {MODEL_FILE} is of {model} and {OPTIMIZER_FILE} of {optimizer}; \
-         if {MODEL_FILE}.tmp is there, rename it to {MODEL_FILE}, else use another checkpoint",
+        "the checkpoint {} is put together of two: {MODEL_FILE} is of {model} and {OPTIMIZER_FILE} of \
+         {optimizer}; use another checkpoint",
         dir.display()
     )]
     Torn {
@@ -82,6 +82,51 @@ pub enum CheckpointError {
         model: String,
         /// What Adam's moments are of.
         optimizer: String,
+    },
+    /// The file's bytes are not those that were written.
+    #[error(
+        "{} is damaged: its checksum is {actual} and should be {stated}; use another checkpoint or copy \
+         of it",
+        path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The checksum that the file states, hexadecimal.
+        stated: String,
+        /// The one it has.
+        actual: String,
+    },
+    /// The folder of a run holds nothing to go on from.
+    #[error(
+        "{} holds no checkpoint to resume; start anew without --resume, or name the --out of an earlier run",
+        run.display()
+    )]
+    None {
+        /// The run's folder.
+        run: PathBuf,
+    },
+    /// There are checkpoints, but each is damaged.
+    #[error(
+        "no checkpoint in {} is whole: {}", run.display(),
+        damaged.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    NoneWhole {
+        /// The run's folder.
+        run: PathBuf,
+        /// What is wrong with each, the newest first.
+        damaged: Vec<CheckpointError>,
+    },
+    /// Another process uses the run's folder.
+    #[error(
+        "{} is in use by another run{}; wait for its end, or name another --out", run.display(),
+        by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The run's folder.
+        run: PathBuf,
+        /// Which process and since when, if that can be known.
+        by: Option<String>,
     },
     /// The file's tensors are not by name those of the model.
     #[error("{} does not fit this model: {why}", path.display())]
@@ -165,6 +210,16 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// Whether it speaks of damaged or missing files, so that an older checkpoint may do instead;
+    /// not so of files that this program is not allowed to read or too old for.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            CheckpointError::Io { why, .. } => why.kind() != std::io::ErrorKind::PermissionDenied,
+            CheckpointError::Version { .. } => false,
+            _ => true,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, why: std::io::Error) -> CheckpointError {
         let path = path.into();
         CheckpointError::Io { action, path, why }

@@ -1,11 +1,13 @@
 //! Reading weights and checking them against what a model needs.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::{CheckpointError, FORMAT, MODEL_FILE, VERSION};
+use super::{BLANK, CheckpointError, FORMAT, MODEL_FILE, Origin, VERSION, checksum_entry};
 use crate::config::Config;
 
 /// A safetensors file in memory, its header checked.
@@ -16,7 +18,7 @@ pub struct WeightFile {
     /// Where the numbers begin in `bytes`.
     start: usize,
     header: Metadata,
-    origin: Option<(u64, Config)>,
+    origin: Option<Origin>,
 }
 
 /// A checked tensor of a [`WeightFile`].
@@ -42,7 +44,7 @@ impl WeightFile {
     ///
     /// # Errors
     /// [`CheckpointError`] when the file cannot be read, is cut short, is no safetensors file, or is
-    /// one of ours with damaged metadata or of a later version.
+    /// one of ours of a later version or with another checksum than it states.
     pub fn open(path: &Path) -> Result<WeightFile, CheckpointError> {
         let path = match path.is_dir() {
             true => path.join(MODEL_FILE),
@@ -58,6 +60,10 @@ impl WeightFile {
     /// As [`WeightFile::open`], but for reading.
     pub fn from_bytes(path: PathBuf, bytes: Vec<u8>) -> Result<WeightFile, CheckpointError> {
         let (start, header) = parse_header(&path, &bytes)?;
+        if is_ours(&header) {
+            // First of all: damage may look like anything, also like a later version.
+            verify(&path, &bytes, start, entry(&path, &header, "checksum")?)?;
+        }
         let origin = parse_origin(&path, &header)?;
         Ok(WeightFile { path, bytes, start, header, origin })
     }
@@ -67,14 +73,14 @@ impl WeightFile {
         &self.path
     }
 
-    /// The configuration it was saved with; none when another program made the file.
-    pub fn config(&self) -> Option<&Config> {
-        self.origin.as_ref().map(|(_, config)| config)
+    /// What the file says of the run it is of; none when another program made it.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
-    /// Training steps done when it was saved; none when another program made the file.
-    pub fn step(&self) -> Option<u64> {
-        self.origin.as_ref().map(|(step, _)| *step)
+    /// The configuration it was saved with; none when another program made the file.
+    pub fn config(&self) -> Option<&Config> {
+        self.origin.as_ref().map(|origin| &origin.config)
     }
 
     /// The tensors' names, in the order in which their numbers lie in the file.
@@ -129,13 +135,8 @@ impl WeightFile {
         // In bounds: the header's offsets were checked against the file's length on opening.
         let (from, to) = info.data_offsets;
         let bytes = &self.bytes[self.start + from..self.start + to];
-        if let Some(index) = bad_value(name, bytes) {
-            return Err(CheckpointError::Value {
-                path,
-                name: name_of(),
-                index,
-                value: values(bytes).nth(index).unwrap_or(f32::NAN),
-            });
+        if let Some((index, value)) = bad_value(name, bytes) {
+            return Err(CheckpointError::Value { path, name: name_of(), index, value });
         }
         Ok(Tensor { name, shape, bytes })
     }
@@ -161,11 +162,11 @@ pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + Clone + use<'_
     numbers.iter().map(|&four| f32::from_le_bytes(four))
 }
 
-/// Where the first number stands that no training goes on from: one that is not finite or, in
+/// The first number that no training goes on from, and where it stands: one that is not finite or, in
 /// Adam's second moments, a negative one, whose root would be NaN.
-pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<usize> {
+pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<(usize, f32)> {
     let squares = name.starts_with("v/");
-    values(bytes).position(|x| !x.is_finite() || (squares && x < 0.0))
+    values(bytes).enumerate().find(|(_, x)| !x.is_finite() || (squares && *x < 0.0))
 }
 
 /// The header, and where the numbers begin. Here rather than by `SafeTensors::deserialize`, whose
@@ -199,15 +200,51 @@ fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), Checkpoi
     Ok((start, header))
 }
 
-/// Step and configuration of a file of ours. Other programs' metadata may well have entries of the
-/// same names, so those count only beside our format.
-fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<(u64, Config)>, CheckpointError> {
-    let get = |key| header.metadata().as_ref()?.get(key).map(String::as_str);
-    if get("format") != Some(FORMAT) {
+/// What the file at `path` says of the run it is of, from its header alone; none when another program
+/// made it.
+///
+/// # Errors
+/// As [`WeightFile::open`], but for what stands behind the header.
+pub(super) fn origin_of(path: &Path) -> Result<Option<Origin>, CheckpointError> {
+    let damaged = |why: String| CheckpointError::Header { path: path.into(), why };
+    let read = File::open(path).and_then(|mut file| {
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let mut header = String::new();
+        file.take(u64::from_le_bytes(length)).read_to_string(&mut header)?;
+        Ok(header)
+    });
+    let header = read.map_err(|why| CheckpointError::io("read", path, why))?;
+    let header = serde_json::from_str(&header).map_err(|why| damaged(why.to_string()))?;
+    parse_origin(path, &header)
+}
+
+fn metadata<'a>(header: &'a Metadata, key: &str) -> Option<&'a str> {
+    header.metadata().as_ref()?.get(key).map(String::as_str)
+}
+
+/// Whether this program wrote the file. Other programs' metadata may well have entries of the same
+/// names as ours, so those count only then.
+fn is_ours(header: &Metadata) -> bool {
+    metadata(header, "format") == Some(FORMAT)
+}
+
+/// An entry that each file of ours has.
+fn entry<'a>(
+    path: &Path,
+    header: &'a Metadata,
+    key: &'static str,
+) -> Result<&'a str, CheckpointError> {
+    let missing = || CheckpointError::Metadata { path: path.into(), key, why: "is missing".into() };
+    metadata(header, key).ok_or_else(missing)
+}
+
+fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<Origin>, CheckpointError> {
+    if !is_ours(header) {
         return Ok(None);
     }
     let bad = |key, why: String| CheckpointError::Metadata { path: path.into(), key, why };
-    let need = |key| get(key).ok_or_else(|| bad(key, "is missing".into()));
+    let need = |key| entry(path, header, key);
     let version = need("version")?;
     if version != VERSION {
         return Err(CheckpointError::Version { path: path.into(), version: version.into() });
@@ -216,5 +253,33 @@ fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<(u64, Config)>,
     let step = step.parse().map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
     let config = Config::from_json(need("config")?)
         .map_err(|why| bad("config", format!("does not hold: {why}")))?;
-    Ok(Some((step, config)))
+    let accuracy = metadata(header, "validation_accuracy").map(|text| {
+        let wrong = |_| bad("validation_accuracy", format!("is {text:?}, not a number"));
+        text.parse().map_err(wrong)
+    });
+    Ok(Some(Origin { step, config, validation_accuracy: accuracy.transpose()? }))
+}
+
+/// Holds a file of ours against the checksum that it states.
+fn verify(path: &Path, bytes: &[u8], start: usize, stated: &str) -> Result<(), CheckpointError> {
+    let entry = checksum_entry(stated);
+    let place = find(&bytes[..start], &entry).unwrap_or(start);
+    let behind = (place + entry.len()).min(bytes.len());
+    let mut sum = crc32fast::Hasher::new();
+    // As it was when the sum was taken, before it had its place.
+    for part in [&bytes[..place], checksum_entry(BLANK).as_bytes(), &bytes[behind..]] {
+        sum.update(part);
+    }
+    let actual = format!("{:08x}", sum.finalize());
+    match actual == stated {
+        true => Ok(()),
+        false => {
+            Err(CheckpointError::Checksum { path: path.into(), stated: stated.into(), actual })
+        }
+    }
+}
+
+/// Where `text` begins in `bytes`.
+pub(super) fn find(bytes: &[u8], text: &str) -> Option<usize> {
+    bytes.windows(text.len()).position(|part| part == text.as_bytes())
 }

@@ -1,26 +1,29 @@
-//! Saving a checkpoint.
+//! Writing a safetensors file of ours.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::atomic::{publish, stage, temporary, write_file};
-use super::read::{bad_value, values};
-use super::{CONFIG_FILE, CheckpointError, FORMAT, MODEL_FILE, OPTIMIZER_FILE, VERSION};
-use crate::config::Config;
+use super::read::{bad_value, find};
+use super::{BLANK, CheckpointError, FORMAT, Origin, VERSION, checksum_entry};
 
-/// A tensor to be saved. Its numbers are asked for only when they are to be written, and dropped
-/// then, so that no more than one tensor at a time is in memory.
+/// A tensor to be saved. Its numbers are asked for only when they are to be written, and need not be
+/// in memory all at once.
 pub struct TensorSource<'a> {
     /// The name, not repeated within a file.
     pub name: String,
     /// The dimensions; their product is the number of elements.
     pub shape: Vec<usize>,
-    /// Gives the elements, row-major, as little-endian f32; or says why it cannot.
-    pub read: Box<dyn Fn() -> Result<Vec<u8>, String> + 'a>,
+    /// Gives the elements, row-major, as little-endian f32.
+    pub read: Reader<'a>,
 }
+
+/// Hands bytes on, in parts of whole elements, or says why it cannot.
+pub type Reader<'a> = Box<dyn FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), String> + 'a>;
 
 impl fmt::Debug for TensorSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,102 +31,98 @@ impl fmt::Debug for TensorSource<'_> {
     }
 }
 
-/// Saves a checkpoint to the folder `dir`, which is made if need be, in place of any older one.
-///
-/// All is written under temporary names before anything is renamed, the model last. So whatever
-/// fails while writing leaves the older checkpoint as it was.
-///
-/// # Errors
-/// [`CheckpointError`] when a file cannot be written, or a tensor cannot be read, has the wrong
-/// length or holds numbers that are not finite.
-pub fn save(
-    dir: &Path,
-    step: u64,
-    config: &Config,
-    weights: &[TensorSource],
-    optimizer: &[TensorSource],
-) -> Result<(), CheckpointError> {
-    config.validate()?;
-    let toml = config.to_toml()?;
-    let metadata = json!({
+/// The metadata of a file of this origin, its checksum blank.
+pub(super) fn metadata(origin: &Origin) -> Result<Value, CheckpointError> {
+    let mut metadata = json!({
         "format": FORMAT,
         "version": VERSION,
-        "step": step.to_string(),
-        "config": config.to_json()?,
+        "step": origin.step.to_string(),
+        "config": origin.config.to_json()?,
+        "checksum": BLANK,
     });
-    std::fs::create_dir_all(dir).map_err(|why| CheckpointError::io("make the folder", dir, why))?;
-    let (model_path, optimizer_path) = (dir.join(MODEL_FILE), dir.join(OPTIMIZER_FILE));
-    stage_tensors(&optimizer_path, &metadata, optimizer)?;
-    let rest = stage_tensors(&model_path, &metadata, weights)
-        .and_then(|()| write_file(&dir.join(CONFIG_FILE), toml.as_bytes()));
-    if rest.is_err() {
-        let _ = std::fs::remove_file(temporary(&optimizer_path));
-        let _ = std::fs::remove_file(temporary(&model_path));
-        return rest;
+    if let Some(accuracy) = origin.validation_accuracy {
+        metadata["validation_accuracy"] = accuracy.to_string().into();
     }
-    publish(&optimizer_path)?;
-    publish(&model_path)
+    Ok(metadata)
 }
 
-/// Writes a safetensors file under its temporary name.
+/// Writes a safetensors file and waits until it is on the disk. On failure a part of it may be left.
 ///
 /// Not by `safetensors::serialize_to_file`: its tensors cannot fail to be read, it does not sync,
 /// and it writes the metadata in random order, so that equal checkpoints would differ in bytes.
-fn stage_tensors(
+pub(super) fn write_tensors(
     path: &Path,
     metadata: &Value,
-    tensors: &[TensorSource],
+    tensors: Vec<TensorSource>,
 ) -> Result<(), CheckpointError> {
     let refuse = |name: &str, why: &str| CheckpointError::Source {
         path: path.into(),
         name: name.into(),
         why: why.into(),
     };
+    let header = header(metadata, &tensors, refuse)?;
+    let failed = |why| CheckpointError::io("write", path, why);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
+    let mut checksum = crc32fast::Hasher::new();
+    let mut write = |file: &mut BufWriter<File>, bytes: &[u8]| {
+        checksum.update(bytes);
+        file.write_all(bytes).map_err(failed)
+    };
+    write(&mut file, &(header.len() as u64).to_le_bytes())?;
+    write(&mut file, &header)?;
+    for tensor in tensors {
+        let (name, shape) = (tensor.name, tensor.shape);
+        let (mut given, mut written) = (0, Ok(()));
+        let read = (tensor.read)(&mut |part| {
+            let bad = bad_value(&name, part).filter(|_| written.is_ok());
+            if let Some((index, value)) = bad {
+                let (path, name, index) = (path.into(), name.clone(), given / 4 + index);
+                written = Err(CheckpointError::Diverged { path, name, index, value });
+            } else if written.is_ok() {
+                written = write(&mut file, part);
+            }
+            given += part.len();
+        });
+        read.map_err(|why| refuse(&name, &why))?;
+        written?;
+        let length = shape.iter().product::<usize>() * 4;
+        if given != length {
+            let why = format!("its shape {shape:?} takes {length} bytes, and {given} were given");
+            return Err(refuse(&name, &why));
+        }
+    }
+    // The checksum is known only now, and takes the place that was left blank for it.
+    let place = find(&header, &checksum_entry(BLANK));
+    let place = place.ok_or_else(|| refuse("(header)", "it has no room for the checksum"))?;
+    let entry = checksum_entry(&format!("{:08x}", checksum.finalize()));
+    file.seek(SeekFrom::Start(8 + place as u64)).map_err(failed)?;
+    file.write_all(entry.as_bytes()).map_err(failed)?;
+    let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+/// The safetensors header: JSON, padded so that the numbers begin at a multiple of eight.
+fn header(
+    metadata: &Value,
+    tensors: &[TensorSource],
+    refuse: impl Fn(&str, &str) -> CheckpointError,
+) -> Result<Vec<u8>, CheckpointError> {
     let mut header = BTreeMap::from([("__metadata__", metadata.clone())]);
-    let mut lengths = Vec::with_capacity(tensors.len());
     let mut offset = 0_usize;
     for tensor in tensors {
         let name = tensor.name.as_str();
-        let shape = tensor.shape.iter();
-        let length = shape.copied().try_fold(4, usize::checked_mul);
-        let end = length.and_then(|length| offset.checked_add(length));
-        let (Some(length), Some(end)) = (length, end) else {
+        let length = tensor.shape.iter().copied().try_fold(4, usize::checked_mul);
+        let Some(end) = length.and_then(|length| offset.checked_add(length)) else {
             return Err(refuse(name, "its shape is too large"));
         };
         let info = json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [offset, end]});
         if header.insert(name, info).is_some() {
             return Err(refuse(name, "the name is used twice or reserved"));
         }
-        lengths.push(length);
         offset = end;
     }
     let mut header = serde_json::to_vec(&header)
         .map_err(|why| refuse("(header)", &format!("it cannot be written as JSON: {why}")))?;
-    // The format wants the numbers to begin at a multiple of eight.
     header.resize(header.len().next_multiple_of(8), b' ');
-
-    stage(path, |out| {
-        let failed = |why| CheckpointError::io("write", &temporary(path), why);
-        out.write_all(&(header.len() as u64).to_le_bytes())
-            .and_then(|()| out.write_all(&header))
-            .map_err(failed)?;
-        for (tensor, length) in tensors.iter().zip(lengths) {
-            let bytes = (tensor.read)().map_err(|why| refuse(&tensor.name, &why))?;
-            if bytes.len() != length {
-                let why = format!(
-                    "its shape {:?} takes {length} bytes, and {} were given",
-                    tensor.shape,
-                    bytes.len()
-                );
-                return Err(refuse(&tensor.name, &why));
-            }
-            if let Some(index) = bad_value(&tensor.name, &bytes) {
-                let value = values(&bytes).nth(index).unwrap_or(f32::NAN);
-                let (path, name) = (path.into(), tensor.name.clone());
-                return Err(CheckpointError::Diverged { path, name, index, value });
-            }
-            out.write_all(&bytes).map_err(failed)?;
-        }
-        Ok(())
-    })
+    Ok(header)
 }

@@ -67,7 +67,7 @@ pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failur
     let layers = layer_rows(&recordings);
     let mut report = Report {
         model: file.path().display().to_string(),
-        step: file.step(),
+        step: file.origin().map(|origin| origin.step),
         parameters: layers.iter().map(|layer| layer.parameters).sum(),
         multiply_accumulates: layers.iter().map(|layer| layer.multiply_accumulates).sum(),
         config,

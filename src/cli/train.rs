@@ -4,6 +4,7 @@ mod profile;
 mod result;
 mod run;
 mod save;
+mod stop;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,9 +13,10 @@ use clap::Args;
 
 use self::profile::Profiling;
 use self::run::Run;
+use self::save::Saver;
 use super::samples::Samples;
-use super::{Failure, Global, bytes, open_gpu, say, thousands, while_saying};
-use crate::checkpoint::{self, Checkpoint, MODEL_FILE, WeightFile};
+use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_saying};
+use crate::checkpoint::{self, Checkpoint, Lock, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
 use crate::metrics::{self, MetricsFile};
@@ -32,13 +34,13 @@ use crate::train::{Recordings, Trainer};
 pub(super) struct TrainCommand {
     #[command(flatten)]
     settings: TrainArgs,
-    /// Folder for the weights, the optimizer, the configuration and the metrics; made if missing
+    /// Folder for the checkpoints, the configuration and the metrics; made if missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on from the checkpoint in --out, exactly as if the run had not stopped
+    /// Go on from the newest checkpoint in --out, exactly as if the run had not stopped
     #[arg(long, requires = "out", conflicts_with_all = ["preset", "config", "init_weights"])]
     resume: bool,
-    /// Replace the model that --out holds
+    /// Replace the run that --out holds
     #[arg(long, requires = "out", conflicts_with = "resume")]
     overwrite: bool,
     /// Start from the weights in this file instead of random ones
@@ -54,23 +56,30 @@ pub(super) struct TrainCommand {
 }
 
 pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure> {
+    if let Some(out) = &command.out {
+        refuse_to_replace(&command, out)?;
+    }
+    // Before anything is read there. A folder yet to be made is taken when it is.
+    let existing = command.out.as_ref().filter(|out| out.is_dir());
+    let lock = existing.map(|out| Lock::take(out)).transpose()?;
     let resumed = match &command.out {
-        Some(out) if command.resume => Some(checkpoint::load(out)?),
+        Some(out) if command.resume => Some(load(out)?),
         _ => None,
     };
-    let config = match &resumed {
-        Some(checkpoint) => command.settings.over(&checkpoint.config).map_err(Failure::config)?,
+    let origin = resumed.as_ref().map(|checkpoint| &checkpoint.origin);
+    let config = match origin {
+        Some(origin) => command.settings.over(&origin.config).map_err(Failure::config)?,
         None => command.settings.resolve().map_err(Failure::config)?,
     };
-    if let (None, Some(out), false) = (&resumed, &command.out, command.overwrite) {
-        refuse_to_replace(out)?;
-    }
-    let done = resumed.as_ref().map_or(0, |checkpoint| checkpoint.step);
-    if resumed.is_some() && done >= config.steps {
+    let done = origin.map_or(0, |origin| origin.step);
+    if done > config.steps {
         return Err(Failure::new(format!(
             "the checkpoint has {done} steps already and --steps is {}; give a larger --steps",
             config.steps
         )));
+    }
+    if done == config.steps {
+        say(&format!("all {done} steps are done; a larger --steps goes on"));
     }
     let samples = Samples::load(&config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
@@ -93,6 +102,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     ));
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.
+    let saver = open_out(&command, lock, resumed.as_ref())?;
     let metrics = open_metrics(&command, done)?;
     let (profiling, gpu) = Profiling::prepare(&command, &recordings, global, gpu)?;
     let preparing = Instant::now();
@@ -100,19 +110,58 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     let trainer = while_saying("preparing the network", || {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
         set_weights(&mut trainer, initial, resumed)?;
+        if saver.is_some() {
+            trainer.make_room_for_snapshots()?;
+        }
         Ok::<_, Failure>(trainer)
     })?;
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
-    let mut run = Run::new(command, config, samples, trainer, metrics, profiling);
-    run.train()?;
-    run.report()
+    let mut run = Run::new(command, config, samples, trainer, saver, metrics, profiling)?;
+    let trained = run.train();
+    // Whatever has happened, a checkpoint that is being written is one worth having.
+    let saved = run.hear_of_saving(true);
+    trained.and(saved)?;
+    match run.stop.asked() {
+        true => run.stopped(),
+        false => run.report(),
+    }
+}
+
+/// The newest whole checkpoint. Says which newer ones are damaged.
+fn load(out: &Path) -> Result<Checkpoint, Failure> {
+    let (checkpoint, damaged) = checkpoint::load(out)?;
+    for error in &damaged {
+        warn(&error.to_string());
+    }
+    if !damaged.is_empty() {
+        warn(&format!("going back to the checkpoint of step {}", checkpoint.origin.step));
+    }
+    Ok(checkpoint)
+}
+
+/// Makes the folder `--out` ready for checkpoints.
+fn open_out(
+    command: &TrainCommand,
+    lock: Option<Lock>,
+    resumed: Option<&Checkpoint>,
+) -> Result<Option<Saver>, Failure> {
+    let Some(out) = &command.out else { return Ok(None) };
+    std::fs::create_dir_all(out)
+        .map_err(|why| Failure::new(format!("cannot make the folder {}: {why}", out.display())))?;
+    let lock = lock.map_or_else(|| Lock::take(out), Ok)?;
+    // Another run may have used the folder before it was taken.
+    refuse_to_replace(command, out)?;
+    match resumed {
+        Some(checkpoint) => checkpoint::publish(out, &checkpoint.dir)?,
+        None => checkpoint::clear(out)?,
+    }
+    let step = resumed.map(|checkpoint| checkpoint.origin.step);
+    Ok(Some(Saver::new(out.clone(), lock, step)))
 }
 
 /// The metrics file in `--out`, if there is one, and the seconds of the run before it was resumed.
 fn open_metrics(command: &TrainCommand, done: u64) -> Result<(Option<MetricsFile>, f64), Failure> {
     let Some(out) = &command.out else { return Ok((None, 0.0)) };
-    std::fs::create_dir_all(out)
-        .map_err(|why| Failure::new(format!("cannot make the folder {}: {why}", out.display())))?;
     let path = out.join("metrics.csv");
     if !command.resume {
         return Ok((Some(MetricsFile::create(&path)?), 0.0));
@@ -122,8 +171,8 @@ fn open_metrics(command: &TrainCommand, done: u64) -> Result<(Option<MetricsFile
     Ok((Some(file), seconds))
 }
 
-fn refuse_to_replace(out: &Path) -> Result<(), Failure> {
-    if out.join(MODEL_FILE).exists() {
+fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<(), Failure> {
+    if !command.resume && !command.overwrite && checkpoint::holds_a_model(out) {
         return Err(Failure::new(format!(
             "{} holds a model already: give --resume to go on training it, --overwrite to replace \
              it, or another --out",
@@ -144,7 +193,7 @@ fn set_weights(
         set_all(trainer, &checkpoint.model, &parameters)?;
         drop(checkpoint.model); // half the memory before the moments are checked
         set_all(trainer, &checkpoint.optimizer, &trainer.moments())?;
-        trainer.set_step(checkpoint.step);
+        trainer.set_step(checkpoint.origin.step);
     } else if let Some(file) = initial {
         set_all(trainer, &file, &parameters)?;
     } else {

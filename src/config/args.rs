@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::{Config, ConfigError, Decay, Init, Module, Order, Preset, Scale};
+use super::{Config, ConfigError, Decay, Every, Init, Module, Order, Preset, Scale};
 
 /// Any subset of a [`Config`]: the flags of `train`, and equally the keys of a `--config` file.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -57,6 +57,13 @@ pub struct TrainArgs {
     /// Write a row of metrics every N steps [tutorial: 100]
     #[arg(long, value_name = "N")]
     pub log_every: Option<u64>,
+    /// Write a checkpoint every N steps, or by time (90s, 10m, 2h); always at the end, when stopped
+    /// and when the validation accuracy is the best so far [tutorial: evaluation]
+    #[arg(long, value_name = "N|TIME")]
+    pub checkpoint_every: Option<Every>,
+    /// Checkpoints to keep, the newest; the best weights are kept besides [tutorial: 2]
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
     /// Seed of initial weights, dropout and shuffling [tutorial: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -1,15 +1,118 @@
-//! Numbers to the device and back.
+//! What goes between the host and the device's tensors.
 
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, wait};
+use crate::gpu::Gpu;
 use crate::recording::{TensorId, TensorInfo};
 
-/// A copy of a small tensor on its way to the host.
+/// Rows that lie in panels are put in order in parts of about so many bytes.
+const PART: usize = 1 << 22;
+
+/// Free buffers for copies on their way to the host, by size: making one takes longer than using it.
+#[derive(Clone, Default)]
+pub(super) struct Staging(Arc<Mutex<HashMap<u64, Vec<wgpu::Buffer>>>>);
+
+impl Staging {
+    fn take(&self, gpu: &Gpu, size: u64) -> wgpu::Buffer {
+        let mut free = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let make = || {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("staging"),
+                size,
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            })
+        };
+        free.get_mut(&size).and_then(Vec::pop).unwrap_or_else(make)
+    }
+
+    fn give_back(&self, buffer: wgpu::Buffer) {
+        let mut free = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        free.entry(buffer.size()).or_default().push(buffer);
+    }
+}
+
+/// A copy of a buffer on its way to the host.
 pub struct Pending {
     buffer: wgpu::Buffer,
-    done: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
+    staging: Staging,
+    done: Receiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
+}
+
+impl Pending {
+    /// Waits for the copy and shows its bytes to `use_bytes`.
+    fn arrive<T>(
+        self,
+        gpu: &Gpu,
+        patience: Duration,
+        use_bytes: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, EngineError> {
+        // Another thread's waiting may have brought it already, and might keep this one waiting for
+        // what was submitted since.
+        let arrived = match self.done.try_recv() {
+            Ok(arrived) => Ok(arrived),
+            Err(_) => {
+                wait(gpu, Some(self.submission), patience)?;
+                self.done.recv()
+            }
+        };
+        let refused = |reason| EngineError::Device { adapter: gpu.facts.name.clone(), reason };
+        match arrived {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(refused(error.to_string())),
+            Err(_) => return Err(refused("a read-back was dropped".to_string())),
+        }
+        let result = {
+            let view = self.buffer.get_mapped_range(..);
+            use_bytes(&view.map_err(|error| refused(error.to_string()))?)
+        };
+        self.buffer.unmap();
+        self.staging.give_back(self.buffer);
+        Ok(result)
+    }
+}
+
+/// A tensor as it was when the copy was begun, on its way to the host. The device goes on meanwhile,
+/// and any thread may wait for the copy.
+pub struct Copied {
+    gpu: Gpu,
+    patience: Duration,
+    info: TensorInfo,
+    /// One a shard.
+    pending: Vec<Pending>,
+}
+
+impl Copied {
+    /// Gives the tensor, row-major, in parts of any length. Waits.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost.
+    pub fn read(self, mut use_part: impl FnMut(&[u8])) -> Result<(), EngineError> {
+        let info = &self.info;
+        let row = info.row_bytes();
+        for (pending, &rows) in self.pending.into_iter().zip(&info.shards) {
+            pending.arrive(&self.gpu, self.patience, |placed| {
+                if info.panel.is_none() {
+                    return use_part(placed);
+                }
+                let some = (PART / row).max(1);
+                let mut part = vec![0; some.min(rows) * row];
+                for first in (0..rows).step_by(some) {
+                    let last = (first + some).min(rows);
+                    for (plain, panelled) in info.runs(rows, first..last) {
+                        part[plain].copy_from_slice(&placed[panelled]);
+                    }
+                    use_part(&part[..(last - first) * row]);
+                }
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl Engine {
@@ -19,15 +122,14 @@ impl Engine {
     /// When `bytes` has not the tensor's size, or no compiled recording uses the tensor.
     pub fn write(&mut self, id: TensorId, info: &TensorInfo, bytes: &[u8]) {
         assert_eq!(bytes.len(), info.len() * 4, "write: tensor {} has another size", info.name);
-        let row = bytes.len() / info.shape[0];
-        let mut begin = 0;
-        for (shard, rows) in info.shards.iter().enumerate() {
-            let end = begin + rows * row;
-            let plain = &bytes[begin..end];
+        let mut rest = bytes;
+        for (shard, &rows) in info.shards.iter().enumerate() {
+            let (plain, behind) = rest.split_at(rows * info.row_bytes());
+            rest = behind;
             let buffer = self.memory.buffer(id, shard);
             if info.panel.is_some() {
                 let mut placed = vec![0; plain.len()];
-                for (from, to) in info.runs(plain.len()) {
+                for (from, to) in info.runs(rows, 0..rows) {
                     placed[to].copy_from_slice(&plain[from]);
                 }
                 self.gpu.queue.write_buffer(buffer, 0, &placed);
@@ -38,7 +140,6 @@ impl Engine {
                 // Hands the staged copy on, lest all shards be held twice.
                 self.gpu.queue.submit([]);
             }
-            begin = end;
         }
     }
 
@@ -51,20 +152,40 @@ impl Engine {
     /// When no compiled recording uses the tensor.
     pub fn read(&self, id: TensorId, info: &TensorInfo) -> Result<Vec<u8>, EngineError> {
         let mut bytes = Vec::with_capacity(info.len() * 4);
-        let row = info.len() / info.shape[0] * 4;
-        for (shard, rows) in info.shards.iter().enumerate() {
-            let placed = self.read_buffer(self.memory.buffer(id, shard), (rows * row) as u64)?;
-            if info.panel.is_some() {
-                let begin = bytes.len();
-                bytes.resize(begin + placed.len(), 0);
-                for (to, from) in info.runs(placed.len()) {
-                    bytes[begin..][to].copy_from_slice(&placed[from]);
-                }
-            } else {
-                bytes.extend(placed);
-            }
+        for copied in self.copy(&[(id, info)])? {
+            let read = copied.read(|part| bytes.extend_from_slice(part));
+            read.map_err(|error| self.explain(error))?;
         }
+        self.check()?;
         Ok(bytes)
+    }
+
+    /// Begins to copy whole tensors to the host, all as they are after everything submitted so far;
+    /// does not wait. Later copies of the same tensors use the same memory of the host.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device was lost or has no memory for the copies.
+    ///
+    /// # Panics
+    /// When no compiled recording uses a tensor.
+    pub fn copy(&self, tensors: &[(TensorId, &TensorInfo)]) -> Result<Vec<Copied>, EngineError> {
+        let shards = |(id, info): &(TensorId, &TensorInfo)| {
+            let row = info.row_bytes();
+            let sized = info.shards.iter().map(move |rows| (rows * row) as u64);
+            let part = |(shard, size)| (self.memory.buffer(*id, shard), size);
+            sized.enumerate().map(part).collect::<Vec<_>>()
+        };
+        let parts: Vec<_> = tensors.iter().flat_map(shards).collect();
+        let mut pending = self.begin_copies(&parts).into_iter();
+        let copied = |(_, info): &(TensorId, &TensorInfo)| Copied {
+            gpu: self.gpu.clone(),
+            patience: self.patience,
+            info: (*info).clone(),
+            pending: pending.by_ref().take(info.shards.len()).collect(),
+        };
+        let copied = tensors.iter().map(copied).collect();
+        self.check_for(|| "a copy of the weights".to_string(), self.memory.bytes)?;
+        Ok(copied)
     }
 
     /// The first `size` bytes of a buffer, after everything submitted so far. Waits.
@@ -73,10 +194,8 @@ impl Engine {
         buffer: &wgpu::Buffer,
         size: u64,
     ) -> Result<Vec<u8>, EngineError> {
-        let pending = self.copy(buffer, self.staging(size), size);
-        let mut bytes = vec![0; size as usize];
-        self.arrive(pending, &mut bytes)?;
-        Ok(bytes)
+        let pending = self.begin_copies(&[(buffer, size)]).remove(0);
+        self.finish_copy(pending, <[u8]>::to_vec)
     }
 
     /// Begins to copy the first `elements` of a small tensor to the host, after everything
@@ -88,10 +207,8 @@ impl Engine {
     /// # Panics
     /// When no compiled recording uses the tensor.
     pub fn fetch(&mut self, id: TensorId, elements: usize) -> Result<Pending, EngineError> {
-        let size = elements as u64 * 4;
-        let free = self.free.get_mut(&size).and_then(Vec::pop);
-        let to = free.unwrap_or_else(|| self.staging(size));
-        let pending = self.copy(self.memory.buffer(id, 0), to, size);
+        let from = self.memory.buffer(id, 0);
+        let pending = self.begin_copies(&[(from, elements as u64 * 4)]).remove(0);
         self.check()?;
         Ok(pending)
     }
@@ -101,53 +218,47 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn collect(&mut self, pending: Pending) -> Result<Vec<f32>, EngineError> {
-        let mut values = vec![0.0f32; pending.buffer.size() as usize / 4];
-        let buffer = self.arrive(pending, bytemuck::cast_slice_mut(&mut values))?;
-        self.free.entry(buffer.size()).or_default().push(buffer);
-        Ok(values)
+        self.finish_copy(pending, bytemuck::pod_collect_to_vec)
     }
 
-    fn staging(&self, size: u64) -> wgpu::Buffer {
-        self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        })
-    }
-
-    fn copy(&self, from: &wgpu::Buffer, buffer: wgpu::Buffer, size: u64) -> Pending {
+    /// Begins to copy the first bytes of buffers, in one submission.
+    fn begin_copies(&self, parts: &[(&wgpu::Buffer, u64)]) -> Vec<Pending> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(from, 0, &buffer, 0, size);
+        let copy = |&(from, size): &(&wgpu::Buffer, u64)| {
+            let to = self.staging.take(&self.gpu, size);
+            encoder.copy_buffer_to_buffer(from, 0, &to, 0, size);
+            to
+        };
+        let copies: Vec<wgpu::Buffer> = parts.iter().map(copy).collect();
         let submission = self.gpu.queue.submit([encoder.finish()]);
-        let (sender, done) = oneshot_channel();
-        buffer.map_async(wgpu::MapMode::Read, .., move |result| {
-            // The receiver is gone only when nobody wants the result any more.
-            let _ = sender.send(result);
-        });
-        Pending { buffer, done, submission }
+        let pending = |buffer: wgpu::Buffer| {
+            let (sender, done) = channel();
+            buffer.map_async(wgpu::MapMode::Read, .., move |result| {
+                // The receiver is gone only when nobody wants the result any more.
+                let _ = sender.send(result);
+            });
+            let (staging, submission) = (self.staging.clone(), submission.clone());
+            Pending { buffer, staging, done, submission }
+        };
+        copies.into_iter().map(pending).collect()
     }
 
-    fn arrive(&self, pending: Pending, to: &mut [u8]) -> Result<wgpu::Buffer, EngineError> {
-        self.wait(Some(pending.submission))?;
-        let mapped = pollster::block_on(pending.done.receive());
-        match mapped {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.failed(error.to_string())),
-            None => return Err(self.failed("a read-back was dropped".to_string())),
-        }
-        {
-            let view = pending.buffer.get_mapped_range(..);
-            let view = view.map_err(|error| self.failed(error.to_string()))?;
-            to.copy_from_slice(&view[..to.len()]);
-        }
-        pending.buffer.unmap();
+    fn finish_copy<T>(
+        &self,
+        pending: Pending,
+        use_bytes: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, EngineError> {
+        let arrived = pending.arrive(&self.gpu, self.patience, use_bytes);
+        let result = arrived.map_err(|error| self.explain(error))?;
         self.check()?;
-        Ok(pending.buffer)
+        Ok(result)
     }
 
     /// Why a read-back failed: if the device is lost, by that.
-    fn failed(&self, reason: String) -> EngineError {
-        self.settle().err().unwrap_or_else(|| self.device_error(reason))
+    fn explain(&self, error: EngineError) -> EngineError {
+        match error {
+            EngineError::Device { .. } => self.settle().err().unwrap_or(error),
+            other => other,
+        }
     }
 }

@@ -1,30 +1,32 @@
-//! Saving, loading, and what is left after an interruption.
+//! Saving, loading, and what is left after a failure.
 
 use std::fs;
 use std::path::Path;
 
 use inception::checkpoint::{
-    CONFIG_FILE, CheckpointError, MODEL_FILE, OPTIMIZER_FILE, WeightFile, load, optimizer_tensors,
-    save,
+    CONFIG_FILE, Checkpoint, CheckpointError, MODEL_FILE, OPTIMIZER_FILE, Origin, Reader,
+    WeightFile, load, optimizer_tensors, save,
 };
 use inception::config::Config;
 use serde_json::json;
 
-use super::{bytes, craft, files_in, numbers, quick, save_to, sources, weights};
+use super::{
+    bytes, craft, files_in, gives, numbers, origin, quick, save_as, save_to, sources, weights,
+};
 
 #[test]
 fn what_is_saved_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path().join("new").join("run");
-    save_to(&dir, 200);
-    assert_eq!(
-        files_in(&dir),
-        [CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE],
-        "nothing else lies about"
-    );
-    let checkpoint = load(&dir).unwrap();
-    assert_eq!(checkpoint.step, 200);
-    assert_eq!(checkpoint.config, quick());
+    let run = dir.path().join("new").join("run");
+    let saved = Origin { validation_accuracy: Some(0.1 + 0.2), ..origin(200) };
+    let folder = save_as(&run, &saved);
+    assert_eq!(folder, run.join("checkpoints/step-000200"));
+    let all = ["best.safetensors", "checkpoints", CONFIG_FILE, MODEL_FILE];
+    assert_eq!(files_in(&run), all, "nothing else lies about");
+    assert_eq!(files_in(&folder), [MODEL_FILE, OPTIMIZER_FILE]);
+    let (checkpoint, damaged) = load(&run).unwrap();
+    assert!(damaged.is_empty());
+    assert_eq!((&checkpoint.dir, &checkpoint.origin), (&folder, &saved));
     let moments = optimizer_tensors(&weights());
     assert_eq!(moments[0], ("m/W_fc1".to_string(), vec![2, 3]));
     assert_eq!(moments[5], ("v/W_fc2".to_string(), vec![3, 1]));
@@ -38,10 +40,12 @@ fn what_is_saved_is_loaded() {
             assert_eq!(tensor.bytes, bytes(&read));
         }
     }
-    let by_folder = WeightFile::open(&dir).unwrap();
-    assert_eq!(by_folder.step(), Some(200));
-    assert_eq!(by_folder.config(), Some(&quick()));
-    let toml = fs::read_to_string(dir.join(CONFIG_FILE)).unwrap();
+    for path in [&run, &folder, &run.join("best.safetensors")] {
+        let file = WeightFile::open(path).unwrap();
+        assert_eq!(file.origin(), Some(&saved));
+        assert_eq!(file.config(), Some(&quick()));
+    }
+    let toml = fs::read_to_string(run.join(CONFIG_FILE)).unwrap();
     assert_eq!(toml, quick().to_toml().unwrap());
 }
 
@@ -63,106 +67,105 @@ fn other_programs_read_what_is_saved() {
     assert_eq!(metadata["format"], "inception-wgpu");
     assert_eq!((&metadata["version"][..], &metadata["step"][..]), ("1", "3"));
     assert_eq!(Config::from_json(&metadata["config"]).unwrap(), quick());
+    // CRC-32, as any program takes it, with zeros in its own place.
+    let sum = &metadata["checksum"];
+    let at = file.windows(8).position(|part| part == sum.as_bytes()).unwrap();
+    let blank = [&file[..at], b"00000000", &file[at + 8..]].concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(&blank);
+    assert_eq!(*sum, format!("{:08x}", crc.sum()));
 }
 
 #[test]
 fn equal_checkpoints_are_equal_in_bytes() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    save_to(one.path(), 3);
+    let first = save_to(one.path(), 3);
     save_to(two.path(), 2);
-    save_to(two.path(), 3);
-    for name in files_in(one.path()) {
-        let same = fs::read(one.path().join(&name)).unwrap();
-        assert_eq!(same, fs::read(two.path().join(&name)).unwrap(), "{name}");
+    let second = save_to(two.path(), 3);
+    for (name, [one, two]) in [
+        (MODEL_FILE, [&first, &second]),
+        (OPTIMIZER_FILE, [&first, &second]),
+        (MODEL_FILE, [&one.path().into(), &two.path().into()]),
+    ] {
+        let same = fs::read(one.join(name)).unwrap();
+        assert_eq!(same, fs::read(two.join(name)).unwrap(), "{name}");
     }
 }
-
-type Reader = fn() -> Result<Vec<u8>, String>;
 
 #[test]
 fn a_failing_save_leaves_the_older_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    save_to(dir.path(), 1);
-    let before = fs::read(dir.path().join(MODEL_FILE)).unwrap();
-    let moments = optimizer_tensors(&weights());
-    let wrong: [(Reader, &str); 4] = [
-        (|| Err("the device was lost".into()), "the device was lost"),
-        (|| Ok(vec![0; 8]), "its shape [3] takes 12 bytes, and 8 were given"),
-        (
-            || Ok(bytes(&[0.0, 1.0, f32::NAN])),
-            "it holds NaN at flat index 2; the training has diverged",
-        ),
-        (|| Ok(bytes(&[f32::NEG_INFINITY; 3])), "it holds -inf at flat index 0"),
+    let run = dir.path();
+    save_to(run, 1);
+    let before = fs::read(run.join(MODEL_FILE)).unwrap();
+    let moments = || sources(&optimizer_tensors(&weights()));
+    let at_two = bytes(&[0.0, 1.0, f32::NAN]);
+    let wrong: [(Reader, &str); 5] = [
+        (Box::new(|_| Err("the device was lost".into())), "the device was lost"),
+        (gives(vec![0; 8]), "its shape [3] takes 12 bytes, and 8 were given"),
+        (gives(vec![0; 16]), "its shape [3] takes 12 bytes, and 16 were given"),
+        (gives(at_two), "it holds NaN at flat index 2; the training has diverged"),
+        (gives(bytes(&[f32::NEG_INFINITY; 3])), "it holds -inf at flat index 0"),
     ];
     for (read, part) in wrong {
         let mut bad = sources(&weights());
-        bad[1].read = Box::new(read);
-        let error = save(dir.path(), 2, &quick(), &bad, &sources(&moments)).unwrap_err();
+        bad[1].read = read;
+        let error = save(run, &origin(2), bad, moments()).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("cannot save tensor b_fc1 to "), "{text}");
         assert!(text.contains(part), "{text}");
-        assert_eq!(files_in(dir.path()), [CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE]);
-        assert_eq!(fs::read(dir.path().join(MODEL_FILE)).unwrap(), before);
-        assert_eq!(load(dir.path()).unwrap().step, 1);
+        assert_eq!(files_in(run), ["checkpoints", CONFIG_FILE, MODEL_FILE]);
+        assert_eq!(files_in(&run.join("checkpoints")), ["step-000001"]);
+        assert_eq!(fs::read(run.join(MODEL_FILE)).unwrap(), before);
+        assert_eq!(load(run).unwrap().0.origin.step, 1);
     }
     let mut twice = sources(&weights());
     twice.extend(sources(&weights()));
-    let error = save(dir.path(), 2, &quick(), &twice, &[]).unwrap_err();
+    let error = save(run, &origin(2), twice, vec![]).unwrap_err();
     assert!(error.to_string().contains("used twice"), "{error}");
     let mut large = sources(&weights());
     large[0].shape = vec![usize::MAX, 2];
-    let error = save(dir.path(), 2, &quick(), &large, &[]).unwrap_err();
+    let error = save(run, &origin(2), large, vec![]).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
-    let config = Config { maps: vec![], ..quick() };
-    let error = save(dir.path(), 2, &config, &[], &[]).unwrap_err();
+    let nothing = Origin { config: Config { maps: vec![], ..quick() }, ..origin(2) };
+    let error = save(run, &nothing, vec![], vec![]).unwrap_err();
     assert!(error.to_string().starts_with("maps is empty"), "{error}");
-    assert_eq!(load(dir.path()).unwrap().step, 1);
-    let file = dir.path().join(CONFIG_FILE);
-    let error = save(&file, 2, &quick(), &[], &[]).unwrap_err();
+    assert_eq!(load(run).unwrap().0.origin.step, 1);
+    let error = save(&run.join(CONFIG_FILE), &origin(2), vec![], vec![]).unwrap_err();
     assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
 }
 
 #[test]
-fn a_torn_checkpoint_is_recognised_and_can_be_mended() {
-    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    save_to(old.path(), 100);
-    save_to(new.path(), 200);
-    // As when the program is killed between the two renamings.
-    let model = old.path().join(MODEL_FILE);
-    let staged = old.path().join(format!("{MODEL_FILE}.tmp"));
-    fs::copy(new.path().join(OPTIMIZER_FILE), old.path().join(OPTIMIZER_FILE)).unwrap();
-    fs::copy(new.path().join(MODEL_FILE), &staged).unwrap();
-    let text = load(old.path()).unwrap_err().to_string();
-    assert!(
-        text.contains("model.safetensors is of step 100 and optimizer.safetensors of step 200"),
-        "{text}"
-    );
-    assert!(text.contains("model.safetensors.tmp is there, rename it"), "{text}");
-    fs::rename(staged, model).unwrap();
-    assert_eq!(load(old.path()).unwrap().step, 200);
+fn files_of_two_checkpoints_are_no_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (save_to(dir.path(), 100), save_to(dir.path(), 200));
+    fs::copy(new.join(OPTIMIZER_FILE), old.join(OPTIMIZER_FILE)).unwrap();
+    let text = Checkpoint::open(&old).unwrap_err().to_string();
+    let parts = "model.safetensors is of step 100 and optimizer.safetensors of step 200; use";
+    assert!(text.contains(parts), "{text}");
 
     let config = Config { seed: 77, ..quick() };
-    let moments = sources(&optimizer_tensors(&weights()));
-    save(new.path(), 200, &config, &sources(&weights()), &moments).unwrap();
-    fs::copy(new.path().join(MODEL_FILE), old.path().join(MODEL_FILE)).unwrap();
-    let text = load(old.path()).unwrap_err().to_string();
+    let other = save_as(dir.path(), &Origin { config, ..origin(300) });
+    let same = save_to(&dir.path().join("same"), 300);
+    fs::copy(same.join(MODEL_FILE), other.join(MODEL_FILE)).unwrap();
+    let text = Checkpoint::open(&other).unwrap_err().to_string();
     assert!(text.contains("of one configuration and"), "{text}");
 }
 
 #[test]
 fn missing_and_foreign_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let error = load(dir.path()).unwrap_err();
+    let error = Checkpoint::open(dir.path()).unwrap_err();
     assert!(matches!(error, CheckpointError::Io { .. }));
     assert!(error.to_string().starts_with("cannot read "), "{error}");
     assert!(error.to_string().contains(MODEL_FILE), "{error}");
-    save_to(dir.path(), 5);
-    fs::remove_file(dir.path().join(OPTIMIZER_FILE)).unwrap();
-    let error = load(dir.path()).unwrap_err().to_string();
+    let folder = save_to(dir.path(), 5);
+    fs::remove_file(folder.join(OPTIMIZER_FILE)).unwrap();
+    let error = Checkpoint::open(&folder).unwrap_err().to_string();
     assert!(error.contains(OPTIMIZER_FILE), "{error}");
     save_to(dir.path(), 5);
-    craft(&dir.path().join(MODEL_FILE), &json!({}), &[]);
-    let error = load(dir.path()).unwrap_err().to_string();
+    craft(&folder.join(MODEL_FILE), &json!({}), &[]);
+    let error = Checkpoint::open(&folder).unwrap_err().to_string();
     assert!(error.contains("was not saved by this program"), "{error}");
 }
 
@@ -171,7 +174,7 @@ fn foreign_weights_open() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/micro/init.safetensors");
     let file = WeightFile::open(&path).unwrap();
     // Its metadata has a `config` of its own kind, which must not be taken for ours.
-    assert_eq!((file.config(), file.step()), (None, None));
+    assert_eq!(file.origin(), None);
     assert_eq!(file.names().len(), 28);
     let expected = vec![("b_fc2".to_string(), vec![10])];
     let tensor = file.tensor("b_fc2", &expected[0].1).unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{Place, run_all, succeed_all};
+use crate::common::{Place, run_all, sign, succeed_all};
 use crate::say::{TINY, assert_failed, assert_fails, assert_train_fails, checkpoint, tiny};
 
 /// Header and numbers of a safetensors file.
@@ -15,8 +15,12 @@ fn parts(bytes: &[u8]) -> (Value, Vec<u8>) {
 }
 
 fn file(header: &Value, numbers: &[u8]) -> Vec<u8> {
-    let header = header.to_string();
-    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), numbers].concat()
+    let text = header.to_string();
+    let mut file = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), numbers].concat();
+    if header["__metadata__"].is_object() {
+        sign(&mut file);
+    }
+    file
 }
 
 /// Damages of a model file, and what must be said of them.
@@ -56,6 +60,7 @@ fn damages(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<&'static str>)> {
         (file(&missing, &numbers[..last_begin]), vec!["lacks the tensor"]),
         (file(&misnamed, &numbers), vec!["W_fcl", "W_fc1"]),
         (file(&misshapen, &numbers), vec!["W_fc2", "[2, 20]", "[4, 10]"]),
+        ([&bytes[..bytes.len() - 4], &[1; 4]].concat(), vec!["is damaged: its checksum is"]),
         (file(&header, &not_finite), vec!["W_fc2", "inf", "index 1"]),
     ]
 }
@@ -97,16 +102,28 @@ fn checkpoints() {
     let resume = |steps: &str| {
         run_all(&["train", "--resume", "--out", &model, "--steps", steps].map(String::from))
     };
-    let optimizer = place.read("model/optimizer.safetensors");
-    for (bytes, what) in [(&optimizer[..999], "header"), (&optimizer[..2000], "cut short")] {
-        place.write("model/optimizer.safetensors", bytes);
-        assert_failed(&resume("4"), 1, &["optimizer.safetensors", what]);
-        assert_eq!(place.read("model/optimizer.safetensors"), bytes);
+    let path = "model/checkpoints/step-000002/optimizer.safetensors";
+    let whole = place.read(path);
+    let mut flipped = whole.clone();
+    flipped[3000] ^= 1;
+    let damages = [
+        (&whole[..999], "header"),
+        (&whole[..2000], "cut short"),
+        (&flipped[..], "is damaged: its checksum is"),
+    ];
+    for (bytes, what) in damages {
+        place.write(path, bytes);
+        assert_failed(&resume("4"), 1, &["no checkpoint in", "optimizer.safetensors", what]);
+        assert_eq!(place.read(path), bytes);
     }
-    std::fs::remove_file(place.path("model/optimizer.safetensors")).expect("removed");
+    std::fs::remove_file(place.path(path)).expect("removed");
     assert_failed(&resume("4"), 1, &["optimizer.safetensors", "cannot read"]);
-    place.write("model/optimizer.safetensors", optimizer);
-    assert_failed(&resume("2"), 1, &["has 2 steps already", "--steps"]);
+    place.write(path, whole);
+    assert_failed(&resume("1"), 1, &["has 2 steps already", "--steps"]);
+    let none = place.path("none");
+    let resume = run_all(&["train", "--resume", "--out", &none].map(String::from));
+    assert_failed(&resume, 1, &["holds no checkpoint to resume", &none]);
+    assert!(!Path::new(&none).exists());
 }
 
 /// Weights of another program may start a training, though they do not say what network they are of.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use inception::checkpoint::{TensorSource, optimizer_tensors, save};
+use inception::checkpoint::{Origin, TensorSource, optimizer_tensors, save};
 use inception::config::{Config, Preset};
 use inception::model::initial_values;
 use inception::train::Recordings;
@@ -46,14 +46,18 @@ pub fn checkpoint(place: &Place, name: &str) -> String {
     let sources = |tensors: &[(String, Vec<usize>)]| -> Vec<TensorSource> {
         let source = |(name, shape): &(String, Vec<usize>)| {
             let bytes = value(name, shape);
-            let read = Box::new(move || Ok(bytes.clone()));
+            let read = Box::new(move |part: &mut dyn FnMut(&[u8])| {
+                part(&bytes);
+                Ok(())
+            });
             TensorSource { name: name.clone(), shape: shape.clone(), read }
         };
         tensors.iter().map(source).collect()
     };
     let path = place.path(name);
     let moments = optimizer_tensors(&weights);
-    save(path.as_ref(), 2, &config, &sources(&weights), &sources(&moments)).expect("it is saved");
+    let origin = Origin { step: 2, config: config.clone(), validation_accuracy: None };
+    save(path.as_ref(), &origin, sources(&weights), sources(&moments)).expect("it is saved");
     path
 }
 

@@ -4,7 +4,7 @@ use inception::metrics;
 use serde_json::Value;
 
 use crate::common::{Place, has_adapter, run_all, succeed, succeed_all};
-use crate::say::{assert_failed, tiny};
+use crate::say::{TINY, assert_failed, tiny};
 
 fn files(place: &Place, folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(place.path(folder)).expect("the folder");
@@ -15,8 +15,8 @@ fn files(place: &Place, folder: &str) -> Vec<String> {
     names
 }
 
-const FILES: [&str; 4] =
-    ["config.toml", "metrics.csv", "model.safetensors", "optimizer.safetensors"];
+const FILES: [&str; 6] =
+    ["best.safetensors", "checkpoints", "config.toml", "lock", "metrics.csv", "model.safetensors"];
 
 #[test]
 fn a_run_leaves_a_checkpoint_and_metrics() {
@@ -26,6 +26,7 @@ fn a_run_leaves_a_checkpoint_and_metrics() {
     let place = Place::new(12, 4);
     let said = succeed_all(&tiny(&place, "out", "--log-every 1"));
     assert_eq!(files(&place, "out"), FILES);
+    assert_eq!(files(&place, "out/checkpoints"), ["step-000002"]);
     let text = String::from_utf8(place.read("out/metrics.csv")).expect("UTF-8");
     assert!(text.starts_with("step,loss,val_accuracy,test_accuracy,seconds\n"), "{text}");
     assert!(said.stdout.starts_with("test accuracy "), "{}", said.stdout);
@@ -44,6 +45,11 @@ fn a_run_leaves_a_checkpoint_and_metrics() {
     let other = succeed_all(&tiny(&place, "again", "--overwrite --seed 9"));
     assert_eq!(other.code, Some(0));
     assert!(place.read("out/model.safetensors") != place.read("again/model.safetensors"));
+    // And all that belongs to it, though its checkpoint be a later one.
+    let shorter = TINY.replace("--steps 2", "--steps 1 --overwrite");
+    succeed_all(&place.train("again", &shorter.split_whitespace().collect::<Vec<_>>()));
+    assert_eq!(files(&place, "again/checkpoints"), ["step-000001"]);
+    assert_eq!(metrics::read(place.path("again/metrics.csv").as_ref()).expect("metrics").len(), 2);
 }
 
 #[test]
@@ -65,7 +71,7 @@ fn a_loss_that_is_not_finite_keeps_the_last_checkpoint() {
 
     let said = run_all(&tiny(&place, "none", "--learning-rate 1e18"));
     assert_failed(&said, 1, &["the loss of step 2 is", "no checkpoint had been saved"]);
-    assert_eq!(files(&place, "none"), ["metrics.csv"]);
+    assert_eq!(files(&place, "none"), ["lock", "metrics.csv"]);
 }
 
 /// The loss is finite yet, but the gradients are so large that their squares are not.
@@ -97,5 +103,6 @@ fn moments_that_are_not_finite_are_not_saved() {
     let more = format!("--init-weights {path} --eval-every 1");
     let said = run_all(&tiny(&place, "large", &more));
     assert_failed(&said, 1, &["step 1", "diverged", "lower --learning-rate", "no checkpoint"]);
-    assert_eq!(files(&place, "large"), ["metrics.csv"]);
+    assert_eq!(files(&place, "large"), ["checkpoints", "lock", "metrics.csv"]);
+    assert_eq!(files(&place, "large/checkpoints"), [] as [&str; 0]);
 }

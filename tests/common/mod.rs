@@ -178,3 +178,14 @@ impl Random {
         ((self.bits() >> 40) as f32 + 0.5) / 8_388_608.0 - 1.0
     }
 }
+
+/// Makes the checksum of one of our safetensors files right: CRC-32 with zeros in its own place.
+pub fn sign(file: &mut [u8]) {
+    let entry = br#""checksum":""#;
+    let at = file.windows(entry.len()).position(|part| part == entry).expect("a checksum");
+    let at = at + entry.len();
+    file[at..at + 8].copy_from_slice(b"00000000");
+    let mut crc = flate2::Crc::new();
+    crc.update(file);
+    file[at..at + 8].copy_from_slice(format!("{:08x}", crc.sum()).as_bytes());
+}

@@ -1,9 +1,10 @@
 //! The configuration: presets, flags, files, and what is said about wrong ones.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
-use inception::config::{Config, Decay, Init, Module, Order, Preset, Scale, TrainArgs};
+use inception::config::{Config, Decay, Every, Init, Module, Order, Preset, Scale, TrainArgs};
 
 mod wrong;
 
@@ -14,7 +15,7 @@ struct Cli {
 }
 
 /// Every key with a value that differs from both presets, as flag text and as TOML.
-const OTHER: [(&str, &str, &str); 18] = [
+const OTHER: [(&str, &str, &str); 20] = [
     ("train", "a.csv", "'a.csv'"),
     ("test", "b.csv", "'b.csv'"),
     ("val_rows", "7", "7"),
@@ -28,6 +29,8 @@ const OTHER: [(&str, &str, &str); 18] = [
     ("steps", "17", "17"),
     ("eval_every", "19", "19"),
     ("log_every", "23", "23"),
+    ("checkpoint_every", "10m", "'10m'"),
+    ("keep", "3", "3"),
     ("seed", "9223372036854775807", "9223372036854775807"),
     ("scale", "unit", "'unit'"),
     ("init", "he", "'he'"),
@@ -50,6 +53,8 @@ fn other() -> Config {
         steps: 17,
         eval_every: 19,
         log_every: 23,
+        checkpoint_every: Every::Time(Duration::from_secs(600)),
+        keep: 3,
         seed: i64::MAX as u64,
         scale: Scale::Unit,
         init: Init::He,

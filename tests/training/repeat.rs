@@ -19,9 +19,13 @@ fn go_on(place: &Place, out: &str, more: &str) -> Vec<String> {
     arguments
 }
 
-/// The checkpoint's bytes.
+/// The bytes of the last checkpoint.
 fn checkpoint(place: &Place, out: &str) -> [Vec<u8>; 2] {
-    ["model", "optimizer"].map(|name| place.read(&format!("{out}/{name}.safetensors")))
+    let folder = std::fs::read_dir(place.path(&format!("{out}/checkpoints"))).expect("a folder");
+    let last = folder.map(|entry| entry.expect("an entry").path()).max().expect("a checkpoint");
+    ["model", "optimizer"].map(|name| {
+        std::fs::read(last.join(format!("{name}.safetensors"))).expect("a file of a checkpoint")
+    })
 }
 
 /// The rows of metrics but for the seconds, and but for `ends`: what a run measures at its end, also

@@ -9,6 +9,7 @@ impl Run {
     /// Measures the network on the test set and says so.
     pub(super) fn report(mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
+        self.stop.no_longer_needed();
         let rows = self.samples.test();
         let probabilities = network::classify(&mut self.trainer, rows.clone())?;
         let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
@@ -17,8 +18,7 @@ impl Run {
         if let Some(metrics) = &mut self.metrics {
             let test_accuracy = Some(accuracy);
             let row = Row { step, loss: None, val_accuracy: None, test_accuracy, seconds };
-            metrics.append(&row)?;
-            metrics.sync()?;
+            metrics.append(&row);
         }
         if self.json {
             let summary = serde_json::json!({
@@ -26,12 +26,13 @@ impl Run {
                 "parameters": self.trainer.recordings().parameter_count(),
                 "steps": step,
                 "loss": self.loss,
-                "validation_accuracy": self.validation,
+                "validation_accuracy": self.validation.map(|(_, accuracy)| accuracy),
                 "test_accuracy": accuracy,
                 "seconds": seconds,
                 "out": self.out,
             });
-            return print_results(&serde_json::to_string_pretty(&summary)?);
+            print_results(&serde_json::to_string_pretty(&summary)?)?;
+            return self.check_kept();
         }
         let mut result = format!(
             "test accuracy {:.2} % ({} of {} digits) after {} steps in {seconds:.1} s",
@@ -41,9 +42,37 @@ impl Run {
             thousands(step),
         );
         match &self.out {
-            Some(out) => result.push_str(&format!("\nsaved in {}", out.display())),
+            Some(out) if self.check_saved().is_ok() => {
+                result.push_str(&format!("\nsaved in {}", out.display()));
+            }
+            Some(_) => {}
             None => say("the weights were not saved; give --out DIR to keep them"),
         }
-        print_results(&result)
+        print_results(&result)?;
+        self.check_kept()
+    }
+
+    /// Fails when the folder lacks something of the run.
+    fn check_kept(mut self) -> Result<(), Failure> {
+        self.check_saved()?;
+        match &mut self.metrics {
+            Some(metrics) => Ok(metrics.sync()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Says how to go on with a run that was asked to stop.
+    pub(super) fn stopped(self) -> Result<(), Failure> {
+        self.bar.finish_and_clear();
+        self.check_saved()?;
+        let step = thousands(self.trainer.step());
+        let Some(out) = &self.out else {
+            return Err(Failure::new(format!(
+                "stopped after step {step}, and nothing is saved; give --out DIR to keep the weights"
+            )));
+        };
+        let out = out.display();
+        say(&format!("stopped after step {step}; `inception train --resume --out {out}` goes on"));
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@ use indicatif::ProgressBar;
 
 use super::TrainCommand;
 use super::profile::Profiling;
+use super::save::Saver;
+use super::stop::Stop;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
 use crate::cli::{Failure, progress_bar, say_above};
@@ -28,10 +30,13 @@ pub(super) struct Run {
     /// Seconds of the run before it was resumed.
     pub(super) seconds_before: f64,
     pub(super) first_step: u64,
-    pub(super) saved_step: Option<u64>,
+    /// None when nothing is to be saved.
+    pub(super) saver: Option<Saver>,
+    pub(super) stop: Stop,
     /// Loss of the last logged step, for the progress bar.
     pub(super) loss: f32,
-    pub(super) validation: Option<f64>,
+    /// The last evaluation's accuracy and its step.
+    pub(super) validation: Option<(u64, f64)>,
 }
 
 impl Run {
@@ -40,14 +45,15 @@ impl Run {
         config: Config,
         samples: Samples,
         trainer: Trainer,
+        saver: Option<Saver>,
         (metrics, seconds_before): (Option<MetricsFile>, f64),
         profiling: Option<Profiling>,
-    ) -> Run {
+    ) -> Result<Run, Failure> {
         let first_step = trainer.step();
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
         let bar = progress_bar(config.steps, template).with_position(first_step);
         bar.reset_eta();
-        Run {
+        Ok(Run {
             config,
             out: command.out,
             json: command.json,
@@ -59,10 +65,11 @@ impl Run {
             started: Instant::now(),
             seconds_before,
             first_step,
-            saved_step: command.resume.then_some(first_step),
+            saver,
+            stop: Stop::listen()?,
             loss: f32::NAN,
             validation: None,
-        }
+        })
     }
 
     pub(super) fn seconds(&self) -> f64 {
@@ -87,6 +94,7 @@ impl Run {
         result
     }
 
+    /// Trains up to the last step, or until it is asked to stop.
     pub(super) fn train(&mut self) -> Result<(), Failure> {
         // The first step compiles the kernels; the estimate is taken from the next ones.
         let mut warm = None;
@@ -108,11 +116,21 @@ impl Run {
             }
             if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
                 self.doing("evaluating,", Run::evaluate)?;
-                self.doing("saving,", Run::save)?;
             }
+            if self.stop.asked() {
+                self.say(&format!("stopping after step {step}; a second Ctrl-C stops at once"));
+                break;
+            }
+            self.save_if_due()?;
         }
-        self.doing("evaluating,", Run::evaluate)?;
-        self.doing("saving,", Run::save)
+        if self.first_step < self.trainer.step() && self.is_done() {
+            self.doing("evaluating,", Run::evaluate)?;
+        }
+        self.doing("saving,", |run| run.save().and_then(|()| run.hear_of_saving(true)))
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.trainer.step() == self.config.steps
     }
 
     fn estimate(&self, seconds_a_step: Option<f64>) {
@@ -125,13 +143,15 @@ impl Run {
     /// One step's loss: stops the run when it is not finite, logs it when it is due.
     fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
         if !loss.is_finite() {
+            // It may have to say the same of an earlier step.
+            self.hear_of_saving(true)?;
             return Err(self.diverged(&format!("the loss of step {step} is {loss}")));
         }
         if step.is_multiple_of(self.config.log_every) || validation.is_some() {
             self.loss = loss;
             let rate = self.config.batch_size as f64 * (step - self.first_step) as f64
                 / self.started.elapsed().as_secs_f64();
-            let accuracy = self.validation.map_or(String::new(), |a| format!(", val {a:.3}"));
+            let accuracy = self.validation.map_or(String::new(), |(_, a)| format!(", val {a:.3}"));
             self.bar.set_message(format!("loss {loss:.4}{accuracy}, {rate:.0} images/s,"));
             let seconds = self.seconds();
             if let Some(metrics) = &mut self.metrics {
@@ -142,18 +162,16 @@ impl Run {
                     test_accuracy: None,
                     seconds,
                 };
-                metrics.append(&row)?;
+                metrics.append(&row);
             }
         }
         Ok(())
     }
 
     pub(super) fn diverged(&self, what: &str) -> Failure {
-        let kept = match (&self.out, self.saved_step) {
-            (Some(out), Some(saved)) => {
-                format!("the checkpoint of step {saved} in {} is kept", out.display())
-            }
-            _ => "no checkpoint had been saved".to_string(),
+        let kept = match &self.saver {
+            Some(saver) => saver.kept(),
+            None => "no checkpoint had been saved".to_string(),
         };
         Failure::new(format!(
             "{what}: training has diverged; try a lower --learning-rate (now {:e}), --scale unit or \
@@ -166,17 +184,30 @@ impl Run {
     fn evaluate(&mut self) -> Result<(), Failure> {
         let rows = self.samples.validation();
         let accuracy = self.accuracy(rows)?;
-        self.validation = Some(accuracy);
         let step = self.trainer.step();
-        for (arrived, loss) in self.trainer.remaining_losses()? {
-            self.note(arrived, loss, Some(accuracy).filter(|_| arrived == step))?;
-        }
+        self.validation = Some((step, accuracy));
+        self.note_remaining()?;
         let loss = self.loss;
         self.say(&format!(
             "step {step:6}  loss {loss:9.4}  validation accuracy {accuracy:.4}  {:7.1} s",
             self.seconds()
         ));
         Ok(())
+    }
+
+    /// The losses of the steps that are still under way.
+    pub(super) fn note_remaining(&mut self) -> Result<(), Failure> {
+        let (step, accuracy) = (self.trainer.step(), self.accuracy_now());
+        for (arrived, loss) in self.trainer.remaining_losses()? {
+            self.note(arrived, loss, accuracy.filter(|_| arrived == step))?;
+        }
+        Ok(())
+    }
+
+    /// The accuracy on the validation rows, if it was measured at this very step.
+    pub(super) fn accuracy_now(&self) -> Option<f64> {
+        let (step, accuracy) = self.validation?;
+        (step == self.trainer.step()).then_some(accuracy)
     }
 
     fn accuracy(&mut self, rows: std::ops::Range<usize>) -> Result<f64, Failure> {

@@ -1,36 +1,166 @@
-//! Saving a run's checkpoint.
+//! Saving a run's checkpoints while the training goes on.
+
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use super::run::Run;
-use crate::checkpoint::{self, CheckpointError, TensorSource};
-use crate::cli::Failure;
+use crate::checkpoint::{self, CheckpointError, Lock, Origin, TensorSource};
+use crate::cli::{Failure, warn};
+use crate::config::Every;
+use crate::engine::Copied;
+use crate::recording::TensorInfo;
+use crate::train::Snapshot;
 
-impl Run {
-    pub(super) fn save(&mut self) -> Result<(), Failure> {
-        let Some(out) = &self.out else { return Ok(()) };
-        if let Some(metrics) = &self.metrics {
-            metrics.sync()?;
-        }
-        let sources = |tensors: Vec<(String, Vec<usize>)>| -> Vec<TensorSource> {
-            let trainer = &self.trainer;
-            let source = |(name, shape): (String, Vec<usize>)| {
-                let wanted = name.clone();
-                let read = move || trainer.get(&wanted).map_err(|error| error.to_string());
-                TensorSource { name, shape, read: Box::new(read) }
-            };
-            tensors.into_iter().map(source).collect()
+/// The checkpoints of a run.
+pub(super) struct Saver {
+    out: PathBuf,
+    lock: Lock,
+    /// Step of the newest one.
+    saved: Option<u64>,
+    /// Best validation accuracy among them.
+    best: Option<f64>,
+    /// When the last one was begun, or else the run.
+    begun: Instant,
+    writing: Option<Writing>,
+    /// Why the last one is missing.
+    failed: Option<String>,
+}
+
+/// A checkpoint on its way to the disk.
+struct Writing {
+    origin: Origin,
+    thread: JoinHandle<Result<(), CheckpointError>>,
+}
+
+impl Saver {
+    /// For a run into the folder `out`, which goes on from the checkpoint of step `saved`.
+    pub(super) fn new(out: PathBuf, lock: Lock, saved: Option<u64>) -> Saver {
+        let best = saved.and_then(|_| checkpoint::best_accuracy(&out));
+        Saver { out, lock, saved, best, begun: Instant::now(), writing: None, failed: None }
+    }
+
+    fn is_due(&self, every: Every, step: u64, accuracy: Option<f64>) -> bool {
+        let due = match every {
+            Every::Evaluation => accuracy.is_some(),
+            Every::Steps(count) => step.is_multiple_of(count),
+            Every::Time(time) => self.begun.elapsed() >= time,
         };
-        let weights = sources(self.trainer.recordings().parameters());
-        let moments = sources(self.trainer.moments());
-        let step = self.trainer.step();
-        match checkpoint::save(out, step, &self.config, &weights, &moments) {
-            Err(CheckpointError::Diverged { name, value, .. }) => {
-                Err(self.diverged(&format!("after step {step} tensor {name} holds {value}")))
+        due || accuracy.is_some_and(|accuracy| self.best.is_none_or(|best| accuracy > best))
+    }
+
+    /// What there is to go on from.
+    pub(super) fn kept(&self) -> String {
+        match self.saved {
+            Some(step) => {
+                format!("the checkpoint of step {step} in {} is kept", self.out.display())
             }
-            Err(error) => Err(error.into()),
-            Ok(()) => {
-                self.saved_step = Some(step);
-                Ok(())
-            }
+            None => "no checkpoint had been saved".to_string(),
         }
     }
+}
+
+impl Run {
+    /// Begins to save a checkpoint if it is time to, and hears what became of the last one.
+    pub(super) fn save_if_due(&mut self) -> Result<(), Failure> {
+        self.hear_of_saving(false)?;
+        let (step, accuracy) = (self.trainer.step(), self.accuracy_now());
+        let every = self.config.checkpoint_every;
+        match &self.saver {
+            Some(saver) if saver.is_due(every, step, accuracy) => self.save(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins to save a checkpoint, unless this step has one. Waits for the one before.
+    pub(super) fn save(&mut self) -> Result<(), Failure> {
+        self.hear_of_saving(true)?;
+        let step = self.trainer.step();
+        if self.saver.as_ref().is_none_or(|saver| saver.saved == Some(step)) {
+            return Ok(());
+        }
+        // The metrics are to hold all that came before the checkpoint.
+        self.note_remaining()?;
+        let origin =
+            Origin { step, config: self.config.clone(), validation_accuracy: self.accuracy_now() };
+        if let Err(failure) = self.begin_saving(origin) {
+            self.not_saved(step, &failure.message);
+        }
+        Ok(())
+    }
+
+    fn begin_saving(&mut self, origin: Origin) -> Result<(), Failure> {
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        saver.begun = Instant::now();
+        if saver.lock.renew()? {
+            let out = saver.out.display();
+            self.bar.suspend(|| warn(&format!("{out} was removed; it is made anew")));
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.sync()?;
+        }
+        let snapshot = self.trainer.snapshot()?;
+        let (out, of) = (saver.out.clone(), origin.clone());
+        let thread = thread::Builder::new().name("checkpoint".to_string());
+        let thread = thread.spawn(move || write(&out, &of, snapshot))?;
+        saver.writing = Some(Writing { origin, thread });
+        Ok(())
+    }
+
+    /// Hears what became of the checkpoint being written, if it is done; waits for it if asked to.
+    /// One that could not be written is missed, not fatal: there will be others.
+    pub(super) fn hear_of_saving(&mut self, wait: bool) -> Result<(), Failure> {
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        let done = |writing: &mut Writing| wait || writing.thread.is_finished();
+        let Some(Writing { origin, thread }) = saver.writing.take_if(done) else { return Ok(()) };
+        let step = origin.step;
+        match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(()) => {
+                saver.saved = Some(step);
+                saver.failed = None;
+                // None is less than any number.
+                if origin.validation_accuracy > saver.best {
+                    saver.best = origin.validation_accuracy;
+                }
+            }
+            Err(CheckpointError::Diverged { name, value, .. }) => {
+                return Err(
+                    self.diverged(&format!("after step {step} tensor {name} holds {value}"))
+                );
+            }
+            Err(error) => self.not_saved(step, &error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn not_saved(&mut self, step: u64, why: &str) {
+        let Some(saver) = &mut self.saver else { return };
+        let message =
+            format!("the checkpoint of step {step} was not saved: {why}; {}", saver.kept());
+        self.bar.suspend(|| warn(&message));
+        saver.failed = Some(message);
+    }
+
+    /// Fails when the last checkpoint could not be saved.
+    pub(super) fn check_saved(&self) -> Result<(), Failure> {
+        match self.saver.as_ref().and_then(|saver| saver.failed.as_ref()) {
+            Some(message) => Err(Failure::new(message)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write(
+    out: &std::path::Path,
+    origin: &Origin,
+    snapshot: Snapshot,
+) -> Result<(), CheckpointError> {
+    let source = |(info, copied): (TensorInfo, Copied)| TensorSource {
+        name: info.name,
+        shape: info.shape,
+        read: Box::new(|part| copied.read(part).map_err(|error| error.to_string())),
+    };
+    let weights = snapshot.weights.into_iter().map(source).collect();
+    let moments = snapshot.moments.into_iter().map(source).collect();
+    checkpoint::save(out, origin, weights, moments)
 }

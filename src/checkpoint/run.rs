@@ -1,0 +1,146 @@
+//! The folder of a run: which checkpoints it holds, saving one, finding the newest that is whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::read::origin_of;
+use super::write::{metadata, write_tensors};
+use super::{
+    BEST_FILE, CHECKPOINTS, CONFIG_FILE, Checkpoint, CheckpointError, MODEL_FILE, OPTIMIZER_FILE,
+    Origin, TensorSource, atomic,
+};
+
+/// Saves a checkpoint in the folder of a run, which is made if need be, shows it as the newest and,
+/// where it is, as the best, and removes those that are not to be kept.
+///
+/// All is written to a folder of a temporary name, which gets its own when all is on the disk. So
+/// whatever fails or is interrupted leaves the older checkpoints as they were, and room for one more
+/// than are kept is needed.
+///
+/// # Errors
+/// [`CheckpointError`] when a file cannot be written, or a tensor cannot be read, has the wrong
+/// length or holds numbers that are not finite.
+pub fn save(
+    run: &Path,
+    origin: &Origin,
+    weights: Vec<TensorSource>,
+    optimizer: Vec<TensorSource>,
+) -> Result<(), CheckpointError> {
+    origin.config.validate()?;
+    let (metadata, toml) = (metadata(origin)?, origin.config.to_toml()?);
+    let folder = run.join(CHECKPOINTS);
+    make_folder(&folder)?;
+    sweep(&folder)?;
+    let dir = folder.join(format!("step-{:06}", origin.step));
+    let staged = atomic::temporary(&dir);
+    let written = make_folder(&staged)
+        .and_then(|()| write_tensors(&staged.join(MODEL_FILE), &metadata, weights))
+        .and_then(|()| write_tensors(&staged.join(OPTIMIZER_FILE), &metadata, optimizer))
+        .and_then(|()| atomic::sync_folder(&staged));
+    if written.is_err() {
+        // Should this fail too, the first failure is still the one to report.
+        let _ = fs::remove_dir_all(&staged);
+        return written;
+    }
+    // One of the same step is there when it was found damaged and the run went on from an older one.
+    atomic::remove(&dir)?;
+    atomic::publish(&dir)?;
+    atomic::write_file(&run.join(CONFIG_FILE), toml.as_bytes())?;
+    publish(run, &dir)?;
+    let all = checkpoints(run)?;
+    let past = all.range(..=origin.step).rev().skip(origin.config.keep);
+    // Later ones are damaged, and of a course that was given up for an older checkpoint.
+    let later = all.range(origin.step + 1..);
+    past.chain(later).try_for_each(|(_, dir)| atomic::remove(dir))
+}
+
+/// Shows the checkpoint in `dir` as the newest of its run and, if its validation accuracy is higher
+/// than that of the best so far, as the best. [`save`] does it too; this is for a run that was
+/// interrupted in between.
+///
+/// # Errors
+/// [`CheckpointError`] when the files cannot be put in place.
+pub fn publish(run: &Path, dir: &Path) -> Result<(), CheckpointError> {
+    let model = dir.join(MODEL_FILE);
+    atomic::link(&model, &run.join(MODEL_FILE))?;
+    let accuracy = origin_of(&model)?.and_then(|origin| origin.validation_accuracy);
+    if accuracy.is_some_and(|accuracy| best_accuracy(run).is_none_or(|best| accuracy > best)) {
+        atomic::link(&model, &run.join(BEST_FILE))?;
+    }
+    Ok(())
+}
+
+/// The best validation accuracy of the run's checkpoints so far, if any was measured.
+pub fn best_accuracy(run: &Path) -> Option<f64> {
+    // One that cannot be read is replaced by the next.
+    let best = origin_of(&run.join(BEST_FILE)).ok()??;
+    best.validation_accuracy
+}
+
+/// Opens the newest whole checkpoint in the folder of a run, to go on training from it. The errors
+/// beside it are of newer ones, which are damaged.
+///
+/// # Errors
+/// [`CheckpointError`] when there is none, or it cannot be read for another reason than damage.
+pub fn load(run: &Path) -> Result<(Checkpoint, Vec<CheckpointError>), CheckpointError> {
+    let mut damaged = Vec::new();
+    for dir in checkpoints(run)?.values().rev() {
+        match Checkpoint::open(dir) {
+            Ok(checkpoint) => return Ok((checkpoint, damaged)),
+            Err(error) if error.is_damage() => damaged.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    let run = run.to_path_buf();
+    Err(match damaged.is_empty() {
+        true => CheckpointError::None { run },
+        false => CheckpointError::NoneWhole { run, damaged },
+    })
+}
+
+/// Whether the folder of a run holds weights, in whatever state.
+pub fn holds_a_model(run: &Path) -> bool {
+    run.join(MODEL_FILE).exists() || checkpoints(run).is_ok_and(|found| !found.is_empty())
+}
+
+/// Removes all weights from the folder of a run.
+///
+/// # Errors
+/// [`CheckpointError::Io`].
+pub fn clear(run: &Path) -> Result<(), CheckpointError> {
+    [CHECKPOINTS, MODEL_FILE, BEST_FILE].iter().try_for_each(|name| atomic::remove(&run.join(name)))
+}
+
+/// The folders of checkpoints by step.
+fn checkpoints(run: &Path) -> Result<BTreeMap<u64, PathBuf>, CheckpointError> {
+    let step_of = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
+    let paths = entries(&run.join(CHECKPOINTS))?.into_iter();
+    Ok(paths.filter_map(|path| Some((step_of(&path)?, path))).collect())
+}
+
+/// Removes what interrupted runs have left behind.
+fn sweep(folder: &Path) -> Result<(), CheckpointError> {
+    let left = |path: &PathBuf| path.extension().is_some_and(|end| end == "tmp" || end == "old");
+    for path in entries(folder)?.into_iter().filter(left) {
+        fs::remove_dir_all(&path).map_err(|why| CheckpointError::io("remove", &path, why))?;
+    }
+    Ok(())
+}
+
+/// The paths in a folder; none where there is no folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let listed = fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()
+    });
+    match listed {
+        Err(why) if why.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(why) => Err(CheckpointError::io("list the folder", folder, why)),
+        Ok(paths) => Ok(paths),
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), CheckpointError> {
+    fs::create_dir_all(folder).map_err(|why| CheckpointError::io("make the folder", folder, why))
+}

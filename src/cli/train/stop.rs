@@ -1,0 +1,36 @@
+//! Ctrl-C and SIGTERM: the first asks the run to save and end, the second ends it at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::cli::Failure;
+
+/// Whether the run was asked to stop.
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Listens from now on.
+    pub(super) fn listen() -> Result<Stop, Failure> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order, so that the signal which asks is not taken for the second one. A
+            // process that a signal has ended is known by 128 and the signal's number.
+            flag::register_conditional_shutdown(signal, 128 + signal, asked.clone())
+                .and_then(|_| flag::register(signal, asked.clone()))
+                .map_err(|why| Failure::new(format!("cannot listen for Ctrl-C: {why}")))?;
+        }
+        Ok(Stop(asked))
+    }
+
+    pub(super) fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on there is nothing to save, and the first signal ends the process.
+    pub(super) fn no_longer_needed(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,99 @@
+//! Ctrl-C and SIGTERM.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::common::{Place, has_adapter, succeed_all};
+use crate::{Running, assert_equal, checkpoints, resume, train};
+
+fn signal(running: &Running, name: &str) {
+    let process = running.child.id().to_string();
+    let sent = Command::new("kill").args([name, &process]).status().expect("kill runs");
+    assert!(sent.success(), "no {name} could be sent");
+}
+
+/// The number behind `stopped after step `, thousands parted.
+fn stopped_after(said: &str) -> u64 {
+    let rest = said.split_once("stopped after step ").unwrap_or_else(|| panic!("{said}")).1;
+    let digits = rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',');
+    digits.filter(char::is_ascii_digit).collect::<String>().parse().expect("a number")
+}
+
+#[test]
+fn a_signal_saves_and_ends_well() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    // None falls due by itself.
+    let endless = "--steps 1000000 --eval-every 1000000";
+    for (name, out) in [("-INT", "interrupted"), ("-TERM", "terminated")] {
+        let mut running = Running::start(&place, &train(&place, out, endless));
+        running.trains(&place, out, 10);
+        signal(&running, name);
+        let (status, said) = running.ends();
+        assert_eq!(status.code(), Some(0), "{said}");
+        let step = stopped_after(&said);
+        let how = format!("`inception train --resume --out {}` goes on", place.path(out));
+        assert!(said.contains(&how), "{said}");
+        let last = checkpoints(&place, out).0.pop().expect("a checkpoint");
+        assert!(last.ends_with(format!("step-{step:06}")), "{last:?} after step {step}");
+
+        let steps = format!("--steps {}", step + 5);
+        succeed_all(&resume(&place, out, &steps));
+        let whole = format!("whole{name}");
+        succeed_all(&train(&place, &whole, &format!("{steps} --eval-every 1000000")));
+        assert_equal(&place, &whole, out);
+    }
+}
+
+/// While it still evaluates after the first.
+#[test]
+fn a_second_signal_ends_at_once() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(1000, 4);
+    let mut arguments = train(&place, "out", "--steps 1000000 --eval-every 1");
+    let rows = arguments.iter().position(|word| word == "--val-rows").expect("a flag");
+    arguments[rows + 1] = "990".to_string();
+    for attempt in 0.. {
+        let mut running = Running::start(&place, &arguments);
+        running.trains(&place, "out", 2);
+        signal(&running, "-INT");
+        std::thread::sleep(Duration::from_millis(5));
+        // It may have been about to end its evaluation.
+        if running.child.try_wait().expect("a state").is_none() {
+            signal(&running, "-INT");
+        }
+        let (status, said) = running.ends();
+        let (whole, _) = checkpoints(&place, "out");
+        assert!(!whole.is_empty());
+        assert_eq!(status.signal(), None, "{said}");
+        match status.code() {
+            Some(130) => break,
+            code => assert_eq!((code, attempt < 10), (Some(0), true), "{said}"),
+        }
+        arguments.push("--overwrite".to_string());
+        arguments.dedup();
+    }
+}
+
+#[test]
+fn without_a_folder_nothing_is_saved_and_it_says_so() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    let mut arguments = train(&place, "out", "--steps 1000000 --eval-every 20");
+    let out = arguments.iter().position(|word| word == "--out").expect("a flag");
+    arguments.drain(out..out + 2);
+    let mut running = Running::start(&place, &arguments);
+    running.says("step     20  loss");
+    signal(&running, "-INT");
+    let (status, said) = running.ends();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("error: stopped after step "), "{said}");
+    assert!(said.contains("and nothing is saved; give --out DIR"), "{said}");
+}
