@@ -187,8 +187,10 @@ fn time(
     // In the first run some drivers compile the kernels.
     engine.run_timed(&program)?;
     for sample in 0..samples as usize {
-        let times = engine.run_timed(&program)?;
-        let times = times.ok_or("this adapter has no timestamps, so passes cannot be timed")?;
+        let times = engine.run_timed(&program)?.passes;
+        if times.is_empty() {
+            return Err("this adapter has no timestamps, so passes cannot be timed".into());
+        }
         for ((pass, cost), time) in recording.passes.iter().zip(costs(recording)).zip(times) {
             if cost.product_flop == 0 {
                 continue;
@@ -201,7 +203,7 @@ fn time(
                 entries.len() - 1
             });
             let entry = &mut entries[at];
-            entry.times[sample] += time;
+            entry.times[sample] += time.map_or(f64::NAN, |stamps| stamps.seconds());
             if sample == 0 {
                 entry.cost = entry.cost + cost;
                 entry.least += ceiling.seconds(&cost);

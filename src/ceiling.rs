@@ -4,7 +4,7 @@
 //! the same interface as all others, and a software adapter has no data sheet. [`Ceiling::seconds`]
 //! then says how long a pass would take at the least.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cost::Cost;
 use crate::engine::{Engine, EngineError};
@@ -32,7 +32,7 @@ const TURNS: usize = 64;
 const SAMPLES: usize = 7;
 
 /// What an adapter can do in a second, at most.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
     /// Multiplications and additions on f32, in registers.
     pub flop_per_second: f64,
@@ -55,12 +55,26 @@ impl Ceiling {
         Ok((Ceiling { flop_per_second: flop as f64 / seconds, bytes_per_second }, gpu))
     }
 
+    /// The higher of each rate. What was reached once can be reached, and whatever else a machine does
+    /// only slows, so of several measurements the highest is the nearest to the truth.
+    pub fn highest(self, other: Ceiling) -> Ceiling {
+        Ceiling {
+            flop_per_second: self.flop_per_second.max(other.flop_per_second),
+            bytes_per_second: self.bytes_per_second.max(other.bytes_per_second),
+        }
+    }
+
     /// The least time for this much: moving its bytes or computing, whichever takes longer. What a
     /// cache still holds comes faster than memory, so a pass may take less.
     pub fn seconds(&self, cost: &Cost) -> f64 {
         let computing = cost.flop() as f64 / self.flop_per_second;
         computing.max(cost.bytes() as f64 / self.bytes_per_second)
     }
+}
+
+/// How much the kernels do, for a cache to know when that changes.
+pub(crate) fn sizes() -> String {
+    format!("{STREAM} {THREADS} {CHAINS} {STEPS} {TURNS}")
 }
 
 /// One pass that streams, and the bytes that it moves.

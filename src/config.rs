@@ -90,6 +90,16 @@ pub enum Scale {
     Unit,
 }
 
+impl Scale {
+    /// What a pixel's byte is divided by.
+    pub fn divisor(self) -> f32 {
+        match self {
+            Scale::Raw => 1.0,
+            Scale::Unit => 255.0,
+        }
+    }
+}
+
 /// How the weights are initialised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

@@ -15,8 +15,12 @@
 //!   the slice of it that the pass takes. What an operation reads again where no cache holds it
 //!   comes on top in truth; what a cache still holds from the pass before does not.
 
+mod towers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Add;
+
+pub use towers::{Layer, Part, Tower, layers, towers};
 
 use crate::kernel::{self, Slot, Value};
 use crate::ops;
@@ -132,11 +136,7 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn new(pass: &'a Pass, recording: &'a Recording) -> Work<'a> {
-        let name = pass.kernel.name;
-        // A variant is named `<op>_<plan>`.
-        let is_of = |op: &str| name.strip_prefix(op).is_some_and(|plan| plan.starts_with('_'));
-        let op = ops::KERNELS.iter().map(|kernel| kernel.name).find(|op| is_of(op));
-        Work { pass, recording, op: op.unwrap_or(name) }
+        Work { pass, recording, op: ops::operation(pass.kernel.name) }
     }
 
     fn tensor(&self, name: &str) -> Option<&TensorInfo> {

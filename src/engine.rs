@@ -13,7 +13,7 @@ pub use self::error::EngineError;
 use self::memory::Memory;
 use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
-pub(crate) use self::step::encode_timed;
+pub(crate) use self::step::{encode, encode_timed};
 use self::transfer::Staging;
 pub use self::transfer::{Copied, Pending};
 use crate::cost::weight;
@@ -232,7 +232,7 @@ impl Engine {
         let mut last = None;
         for part in program.parts() {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            step::encode(&mut encoder, part);
+            encode(&mut encoder, part);
             last = Some(self.gpu.queue.submit([encoder.finish()]));
         }
         self.in_flight.extend(last);

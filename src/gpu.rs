@@ -5,7 +5,7 @@ mod error;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::error::GpuError;
 pub(crate) use self::error::Heard;
@@ -54,10 +54,12 @@ pub struct GpuOptions {
     /// Refuse to fill more than this share, in per cent, of the memory that the driver says is
     /// there for us. Heeded where the driver says so: Vulkan with `VK_EXT_memory_budget`, DirectX.
     pub memory_percent: Option<u8>,
+    /// Do without timestamps, for adapters whose timestamps are wrong: all is timed by the host.
+    pub no_timestamps: bool,
 }
 
 /// What there is to know of an adapter.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdapterFacts {
     /// The hardware's name, or the software renderer's.
     pub name: String,
@@ -127,13 +129,14 @@ impl Gpu {
         let Some(adapter) = adapters.iter().enumerate().find(|(i, a)| fits(*i, a)) else {
             return Err(GpuError::NoMatch { wanted: wanted(options), found: listing(&adapters) });
         };
-        Self::request(adapter.1, options.limits).await
+        Self::request(adapter.1, options).await
     }
 
-    async fn request(adapter: &wgpu::Adapter, limits: Limits) -> Result<Gpu, GpuError> {
+    async fn request(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Gpu, GpuError> {
         let facts = facts(adapter);
-        let optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
-        let (features, limits) = match limits {
+        let mut optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
+        optional.set(wgpu::Features::TIMESTAMP_QUERY, !options.no_timestamps);
+        let (features, limits) = match options.limits {
             Limits::Adapter => (adapter.features() & optional, adapter.limits()),
             Limits::Default => (wgpu::Features::empty(), wgpu::Limits::default()),
             Limits::Lowered { buffer, workgroups } => {
@@ -241,6 +244,11 @@ impl Gpu {
             true => self.facts.subgroup,
             false => [0; 2],
         }
+    }
+
+    /// Whether the device can say when a pass began and ended.
+    pub fn has_timestamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// Bytes that one buffer may have and one binding may show.

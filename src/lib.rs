@@ -115,7 +115,9 @@
 //! | [`config`] | what a run is made of: presets, TOML file, flags |
 //! | [`data`] | CSV, IDX, PNG and JPEG to images; the order of the batches |
 //! | [`train`] | one training step and inference, on a device |
+//! | [`profile`] | where a step's time goes, as data, as a trace, two side by side |
 //! | [`checkpoint`] | weights and optimizer in safetensors files |
+//! | [`inspect`] | weights, feature maps and saliency, as numbers and pictures |
 //! | [`metrics`] | the metrics file, the confusion table |
 //! | [`cli`] | the program |
 //!
@@ -162,7 +164,11 @@ pub mod data;
 
 pub mod train;
 
+pub mod profile;
+
 pub mod checkpoint;
+
+pub mod inspect;
 
 pub mod metrics;
 

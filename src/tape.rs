@@ -29,6 +29,8 @@ struct State {
     nodes: Vec<Node>,
     gradients: HashMap<TensorId, TensorId>,
     place: Vec<String>,
+    /// Parameters get no gradient.
+    frozen: bool,
 }
 
 /// Records passes over tensors. Shapes are checked here; a wrong one panics with the op's name.
@@ -48,6 +50,11 @@ impl Tape {
     /// An empty tape.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty tape whose parameters get no gradient: only tracked inputs do.
+    pub fn frozen() -> Self {
+        Tape { state: RefCell::new(State { frozen: true, ..State::default() }) }
     }
 
     fn add(&self, name: String, shape: &[usize], role: Role, tracked: bool) -> Tensor<'_> {
@@ -95,7 +102,8 @@ impl Tape {
     fn named(&self, name: &str, shape: &[usize], role: Role) -> Tensor<'_> {
         let found = self.all(role).into_iter().find(|known| known.name() == name);
         let Some(found) = found else {
-            return self.add(name.to_string(), shape, role, role == Role::Parameter);
+            let tracked = role == Role::Parameter && !self.state.borrow().frozen;
+            return self.add(name.to_string(), shape, role, tracked);
         };
         let known = found.shape();
         let kind = if role == Role::State { "state" } else { "parameter" };

@@ -1,9 +1,9 @@
-//! How long passes take on the device, by timestamps around a compute pass for each, or else by the
-//! host's clock.
+//! How long passes take on the device, by timestamps around a compute pass for each, and a whole run
+//! by the host's clock.
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, EngineError, Program, encode_timed};
+use crate::engine::{Engine, EngineError, Program, encode, encode_timed};
 
 /// Most timestamps of one query set, as WebGPU has it.
 const MAX_QUERIES: usize = 4096;
@@ -12,45 +12,140 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// Submissions that the host's clock measures.
 const BY_HOST: usize = 3;
 
-impl Engine {
-    /// Runs a program with every dispatch in a timed compute pass; seconds for each, in order.
-    /// `None` where the adapter has no timestamps. A pass whose stamps are missing or out of order
-    /// (some drivers return zeros) counts as not a number.
-    ///
-    /// # Errors
-    /// [`EngineError::Device`] when the device fails.
-    pub fn run_timed(&mut self, program: &Program) -> Result<Option<Vec<f64>>, EngineError> {
-        let device = &self.gpu.device;
-        let queries = program.len() * 2;
-        if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) || queries > MAX_QUERIES {
-            return Ok(None);
-        }
-        let set = device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("pass times"),
-            ty: wgpu::QueryType::Timestamp,
-            count: queries as u32,
-        });
-        let size = queries as u64 * 8;
+/// A run of a program alone: nothing was under way before, and the host waited for its end.
+#[derive(Clone, Debug)]
+pub struct Timed {
+    /// The host's part.
+    pub host: HostClock,
+    /// The device's part: for each pass its stamps, or `None` where they are missing or out of order.
+    /// Empty where none were asked for or the device gives none at all.
+    pub passes: Vec<Option<Stamps>>,
+}
+
+/// When the host did what.
+#[derive(Clone, Copy, Debug)]
+pub struct HostClock {
+    /// It began to write inputs, if there are any, and to encode.
+    pub begin: Instant,
+    /// All was encoded; the submission began.
+    pub recorded: Instant,
+    /// The submission returned. Some drivers have computed a part by then, or all.
+    pub submitted: Instant,
+    /// The device had done all.
+    pub done: Instant,
+}
+
+/// When a pass began and ended by the device's clock: seconds since the run's earliest stamp.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stamps {
+    /// Its begin.
+    pub begin: f64,
+    /// Its end, not before the begin.
+    pub end: f64,
+}
+
+impl Stamps {
+    /// From begin to end.
+    pub fn seconds(&self) -> f64 {
+        self.end - self.begin
+    }
+
+    /// From pairs of a device's ticks, each a pass's begin and end. Some drivers return zeros for
+    /// stamps that they did not take, or an end before its begin: such a pair is no data.
+    pub fn of(ticks: &[u64], seconds_per_tick: f64) -> Vec<Option<Stamps>> {
+        let pairs = ticks.as_chunks::<2>().0;
+        let valid = |[begin, end]: &[u64; 2]| *begin != 0 && begin <= end;
+        let first = pairs.iter().filter(|pair| valid(pair)).map(|pair| pair[0]).min();
+        let seconds = |tick: u64| (tick - first.unwrap_or(tick)) as f64 * seconds_per_tick;
+        let stamps = |pair: &[u64; 2]| {
+            valid(pair).then(|| Stamps { begin: seconds(pair[0]), end: seconds(pair[1]) })
+        };
+        pairs.iter().map(stamps).collect()
+    }
+}
+
+/// Where the device puts its timestamps: as many sets as it takes, and a buffer for all.
+struct Queries {
+    sets: Vec<wgpu::QuerySet>,
+    count: usize,
+    resolved: wgpu::Buffer,
+}
+
+impl Queries {
+    fn new(device: &wgpu::Device, count: usize) -> Queries {
+        let set = |first: usize| {
+            device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("pass times"),
+                ty: wgpu::QueryType::Timestamp,
+                count: (count - first).min(MAX_QUERIES) as u32,
+            })
+        };
         let resolved = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("pass times"),
-            size,
+            size: count as u64 * 8,
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        let mut encoder = device.create_command_encoder(&Default::default());
+        Queries { sets: (0..count).step_by(MAX_QUERIES).map(set).collect(), count, resolved }
+    }
+
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, program: &Program) {
         for (index, step) in program.steps.iter().enumerate() {
-            let first = index as u32 * 2;
-            encode_timed(&mut encoder, step, &set, [first, first + 1]);
+            let (set, first) = (index * 2 / MAX_QUERIES, (index * 2 % MAX_QUERIES) as u32);
+            encode_timed(encoder, step, &self.sets[set], [first, first + 1]);
         }
-        encoder.resolve_query_set(&set, 0..queries as u32, &resolved, 0);
-        self.gpu.queue.submit([encoder.finish()]);
-        let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&self.read_buffer(&resolved, size)?);
-        let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
-        let seconds = |pair: &[u64]| match pair[1].checked_sub(pair[0]) {
-            Some(ticks) if pair[0] != 0 => ticks as f64 * period,
-            _ => f64::NAN,
-        };
-        Ok(Some(stamps.chunks_exact(2).map(seconds).collect()))
+        for (index, set) in self.sets.iter().enumerate() {
+            let first = index * MAX_QUERIES;
+            let count = (self.count - first).min(MAX_QUERIES) as u32;
+            encoder.resolve_query_set(set, 0..count, &self.resolved, first as u64 * 8);
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a program with every dispatch in a timed compute pass of its own, and waits for it. Where
+    /// the device has no timestamps it is [`Engine::run_alone`].
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device fails.
+    pub fn run_timed(&mut self, program: &Program) -> Result<Timed, EngineError> {
+        if !self.gpu.has_timestamps() || program.is_empty() {
+            return self.run_alone(program);
+        }
+        self.finish()?;
+        let queries = Queries::new(&self.gpu.device, program.len() * 2);
+        let host = self.clocked(|encoder| queries.encode(encoder, program))?;
+        let size = queries.resolved.size();
+        let ticks = self.read_buffer(&queries.resolved, size)?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&ticks);
+        let seconds_per_tick = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
+        Ok(Timed { host, passes: Stamps::of(&ticks, seconds_per_tick) })
+    }
+
+    /// Runs a program as [`Engine::run`] does, and waits for it. Only the host's clock tells its time.
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] when the device fails.
+    pub fn run_alone(&mut self, program: &Program) -> Result<Timed, EngineError> {
+        self.finish()?;
+        let host = self.clocked(|encoder| encode(encoder, &program.steps))?;
+        Ok(Timed { host, passes: Vec::new() })
+    }
+
+    /// Encodes, submits and waits.
+    fn clocked(
+        &mut self,
+        encode: impl FnOnce(&mut wgpu::CommandEncoder),
+    ) -> Result<HostClock, EngineError> {
+        let begin = Instant::now();
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encode(&mut encoder);
+        let commands = encoder.finish();
+        let recorded = Instant::now();
+        self.gpu.queue.submit([commands]);
+        let submitted = Instant::now();
+        self.finish()?;
+        Ok(HostClock { begin, recorded, submitted, done: Instant::now() })
     }
 
     /// Keeps the device busy for a while, for its clock to rise.
@@ -75,17 +170,18 @@ impl Engine {
     pub fn seconds(&mut self, program: &Program, runs: usize) -> Result<Vec<f64>, EngineError> {
         let steps = (0..runs).flat_map(|_| program.steps.clone()).collect();
         let repeated = Program::of(steps);
-        if let Some(times) = self.run_timed(&repeated)?
-            && times.iter().all(|seconds| *seconds > 0.0)
-        {
-            return Ok(times.chunks(program.len()).map(|run| run.iter().sum()).collect());
+        if self.gpu.has_timestamps() {
+            let passes = self.run_timed(&repeated)?.passes;
+            let times: Option<Vec<f64>> =
+                passes.iter().map(|stamps| Some(stamps.as_ref()?.seconds())).collect();
+            if let Some(times) = times.filter(|times| times.iter().all(|seconds| *seconds > 0.0)) {
+                return Ok(times.chunks(program.len()).map(|run| run.iter().sum()).collect());
+            }
         }
         let mut times = Vec::new();
         for _ in 0..BY_HOST {
-            let begin = Instant::now();
-            self.run(&repeated)?;
-            self.finish()?;
-            times.push(begin.elapsed().as_secs_f64() / runs as f64);
+            let HostClock { begin, done, .. } = self.run_alone(&repeated)?.host;
+            times.push((done - begin).as_secs_f64() / runs as f64);
         }
         Ok(times)
     }

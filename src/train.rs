@@ -1,6 +1,7 @@
 //! Training: what a run records, and the network on a device that trains and classifies.
 
 mod recordings;
+mod timed;
 
 pub use recordings::Recordings;
 
@@ -203,12 +204,21 @@ impl Trainer {
     /// # Panics
     /// When only inference was recorded.
     pub fn submit_step(&mut self) -> Result<(), EngineError> {
+        self.step_by(Engine::run)
+    }
+
+    /// A step, its passes run by one of the engine's ways to run a program.
+    fn step_by<T>(
+        &mut self,
+        run: impl FnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let loss = self.begin_step();
-        self.engine.run(self.training.as_ref().expect("training was compiled"))?;
+        let program = self.training.as_ref().expect("training was compiled");
+        let ran = run(&mut self.engine, program)?;
         self.step += 1;
         let pending = self.engine.fetch(loss, 1)?;
         self.losses.push_back((self.step, pending));
-        Ok(())
+        Ok(ran)
     }
 
     /// The losses of all steps but the last two, which may still be under way; waits for them.
@@ -217,22 +227,6 @@ impl Trainer {
     /// [`EngineError`] when the device fails.
     pub fn arrived_losses(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
         self.arrived(LOSSES_IN_FLIGHT)
-    }
-
-    /// A training step whose passes are timed one by one, in seconds: see
-    /// [`Engine::run_timed`](crate::engine::Engine::run_timed).
-    ///
-    /// # Errors
-    /// [`EngineError`] when the device fails.
-    ///
-    /// # Panics
-    /// When only inference was recorded.
-    pub fn timed_step(&mut self) -> Result<Option<Vec<f64>>, EngineError> {
-        self.begin_step();
-        let times =
-            self.engine.run_timed(self.training.as_ref().expect("training was compiled"))?;
-        self.step += 1;
-        Ok(times)
     }
 
     /// Writes what this step needs; the tensor that will hold its loss.
@@ -279,6 +273,30 @@ impl Trainer {
         Ok(arrived)
     }
 
+    /// Images that inference takes at once.
+    ///
+    /// # Panics
+    /// When only training was recorded.
+    pub fn inference_batch(&self) -> usize {
+        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
+        self.recordings.tensors[inference.rows.0 as usize].len()
+    }
+
+    /// Classifies a batch of the first of these images, its passes run by one of the engine's ways
+    /// to run a program. Where there are fewer, the last one fills the batch.
+    fn batch_by<T>(
+        &mut self,
+        images: std::ops::Range<usize>,
+        run: impl FnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
+        let (id, batch) = (inference.rows, self.inference_batch());
+        let rows: Vec<u32> =
+            (0..batch).map(|i| (images.start + i).min(images.end - 1) as u32).collect();
+        self.write(id, bytemuck::cast_slice(&rows));
+        run(&mut self.engine, self.inference.as_ref().expect("inference was compiled"))
+    }
+
     /// Classifies the images of these rows: ten probabilities each. `progress` hears how many are
     /// done.
     ///
@@ -293,8 +311,8 @@ impl Trainer {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<[f32; 10]>, EngineError> {
         let inference = self.recordings.inference.as_ref().expect("inference was recorded");
-        let (rows_id, probabilities_id) = (inference.rows, inference.probabilities);
-        let batch = self.recordings.tensors[rows_id.0 as usize].len();
+        let probabilities_id = inference.probabilities;
+        let batch = self.inference_batch();
         let mut probabilities = Vec::with_capacity(images.len());
         let mut waiting: Option<(Pending, usize)> = None;
         let mut first = images.start;
@@ -302,11 +320,7 @@ impl Trainer {
             // The next batch is submitted before the last one is read, so the device never idles.
             let next = if first < images.end {
                 let count = batch.min(images.end - first);
-                let last = (images.end - 1) as u32;
-                let rows: Vec<u32> =
-                    (0..batch as u32).map(|i| (first as u32 + i).min(last)).collect();
-                self.write(rows_id, bytemuck::cast_slice(&rows));
-                self.engine.run(self.inference.as_ref().expect("inference was compiled"))?;
+                self.batch_by(first..images.end, Engine::run)?;
                 first += count;
                 Some((self.engine.fetch(probabilities_id, batch * 10)?, count))
             } else {

@@ -1,9 +1,9 @@
 //! What passes cost: arithmetic and bytes held against counts by hand. Needs no GPU.
 
 use clap::ValueEnum;
-use inception::config::{Config, Preset};
-use inception::cost::{Cost, costs};
-use inception::model;
+use inception::config::{Config, Module, Preset};
+use inception::cost::{Cost, Tower, costs, layers, towers};
+use inception::model::{self, Widths};
 use inception::ops::{Adam, Padding, adam, concat};
 use inception::plan::{self, Rewrite, Target};
 use inception::recording::Recording;
@@ -188,7 +188,7 @@ fn a_module_costs_the_same_in_every_variant() {
         let tape = Tape::new();
         let x = tape.tracked_input("x", &[2, 12, 12, 16]);
         let config = Config::preset(Preset::Quick);
-        let y = model::inception(x, 1, config.module, 8, 16);
+        let y = model::inception(x, 1, config.module, Widths::even(16, 8));
         y.backward(tape.input("dy", &y.shape()));
         let mut recording = tape.finish();
         plan::subgroup(&mut recording, lanes);
@@ -214,4 +214,87 @@ fn copies_cost_their_bytes_and_change_nothing_else() {
     }
     let others: Vec<Cost> = others.into_iter().map(|(_, cost)| cost).collect();
     assert_eq!(others, costs(&plain));
+}
+
+/// The paper's inception (3a), whose 5x5 tower the tutorial works out.
+#[test]
+fn the_tutorials_example() {
+    let widths =
+        Widths { one: 64, reduce_three: 96, three: 128, reduce_five: 16, five: 32, pool: 32 };
+    let counts = |kind| -> Vec<(&str, Vec<u64>)> {
+        let towers = towers(kind, [28, 28, 192], widths);
+        let counts = |tower: &Tower| tower.layers.iter().map(|p| p.multiply_accumulates).collect();
+        towers.iter().map(|tower| (tower.name, counts(tower))).collect()
+    };
+    let naive = [
+        ("1x1", vec![9_633_792]),
+        ("3x3", vec![173_408_256]),
+        ("5x5", vec![120_422_400]),
+        ("pool", vec![]),
+    ];
+    let reduced = [
+        ("1x1", vec![9_633_792]),
+        ("3x3", vec![14_450_688, 86_704_128]),
+        ("5x5", vec![2_408_448, 10_035_200]),
+        ("pool", vec![4_816_896]),
+    ];
+    assert_eq!(counts(Module::Naive), naive);
+    assert_eq!(counts(Module::Reduced), reduced);
+}
+
+/// By a formula of its own, at odd sizes, and against all that the module records.
+#[test]
+fn towers_by_hand() {
+    let sizes = [
+        ([28, 28, 1], [8, 4, 8, 4, 8, 8]),
+        ([7, 5, 3], [1, 2, 3, 4, 5, 6]),
+        ([1, 1, 1], [1, 1, 1, 1, 1, 1]),
+        ([2, 9, 480], [192, 96, 208, 16, 48, 64]),
+    ];
+    for ([height, width, channels], [one, reduce_three, three, reduce_five, five, pool]) in sizes {
+        let widths = Widths { one, reduce_three, three, reduce_five, five, pool };
+        let input = [height, width, channels];
+        let by_hand = |window: usize, from: usize, to: usize| {
+            (height * width * window * window * from * to) as u64
+        };
+        let naive =
+            [by_hand(1, channels, one), by_hand(3, channels, three), by_hand(5, channels, five), 0];
+        let reduced = [
+            by_hand(1, channels, one),
+            by_hand(1, channels, reduce_three) + by_hand(3, reduce_three, three),
+            by_hand(1, channels, reduce_five) + by_hand(5, reduce_five, five),
+            by_hand(1, channels, pool),
+        ];
+        for (kind, by_hand) in [(Module::Naive, naive), (Module::Reduced, reduced)] {
+            let counted: Vec<u64> = towers(kind, input, widths).iter().map(Tower::total).collect();
+            assert_eq!(counted, by_hand, "{kind:?} {input:?} {widths:?}");
+            let tape = Tape::new();
+            let x = tape.input("x", &[1, height, width, channels]);
+            let y = model::inception(x, 7, kind, widths);
+            assert_eq!(y.shape()[3], widths.towers(kind, channels).iter().sum::<usize>());
+            // No convolution is in two towers, and none is in no tower.
+            assert_eq!(2 * counted.iter().sum::<u64>(), total(&tape.finish()).product_flop);
+        }
+    }
+}
+
+#[test]
+fn layers_are_the_variables() {
+    let tutorial = Config::preset(Preset::Tutorial);
+    let recordings = Recordings::inference_by(1, &tutorial, 1, [28, 28]);
+    let recording = recordings.inference_passes().expect("inference was recorded");
+    let layers = layers(recording);
+    let name = |id| recording.tensor(id).name.clone();
+    let variables: Vec<String> =
+        layers.iter().flat_map(|layer| [name(layer.weights), name(layer.bias)]).collect();
+    let parameters: Vec<String> =
+        recordings.parameters().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(variables, parameters);
+    assert_eq!(layers[7].place, "inception2/1x1_2");
+    assert_eq!(name(layers[7].weights), "W_conv2_1x1_2");
+    let counts = layers.iter().map(|layer| layer.multiply_accumulates);
+    let dense = 28 * 28 * 256 * 700 + 700 * 10;
+    // As in `a_step_of_the_tutorials_network`, forward and for one image.
+    let module = |inputs: u64, map: u64| inputs * (32 + 2 * map) + 16 * 34 * map;
+    assert_eq!(counts.sum::<u64>(), dense + 28 * 28 * (module(1, 32) + module(128, 64)));
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use inception::config::{Config, Module, Preset};
-use inception::model;
+use inception::model::{self, Widths};
 use inception::ops::{Adam, Padding, adam};
 use inception::plan::{self, Choices, Family, Rewrite, Target};
 use inception::recording::{Pass, Recording, Role, TensorId};
@@ -261,7 +261,7 @@ fn a_concatenation_is_written_and_read_in_place() {
 fn what_a_convolution_did_not_make_is_still_copied() {
     let tape = Tape::new();
     let x = tape.tracked_input("x", &[2, 6, 6, 4]);
-    let y = model::inception(x, 1, Module::Naive, 4, 4);
+    let y = model::inception(x, 1, Module::Naive, Widths::even(4, 4));
     y.backward(tape.input("dy", &y.shape()));
     let mut module = tape.finish();
     plan::write_slices(&mut module);

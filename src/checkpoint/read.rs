@@ -34,7 +34,7 @@ pub struct Tensor<'a> {
 
 impl<'a> Tensor<'a> {
     /// The elements, row-major.
-    pub fn values(&self) -> impl Iterator<Item = f32> + use<'a> {
+    pub fn values(&self) -> impl Iterator<Item = f32> + Clone + use<'a> {
         values(self.bytes)
     }
 }
@@ -51,6 +51,14 @@ impl WeightFile {
             false => path.to_path_buf(),
         };
         let bytes = std::fs::read(&path).map_err(|why| CheckpointError::io("read", &path, why))?;
+        Self::from_bytes(path, bytes)
+    }
+
+    /// A safetensors file that is in memory already; `path` stands for it in errors.
+    ///
+    /// # Errors
+    /// As [`WeightFile::open`], but for reading.
+    pub fn from_bytes(path: PathBuf, bytes: Vec<u8>) -> Result<WeightFile, CheckpointError> {
         let (start, header) = parse_header(&path, &bytes)?;
         if is_ours(&header) {
             // First of all: damage may look like anything, also like a later version.
@@ -149,7 +157,7 @@ impl WeightFile {
 }
 
 /// Little-endian f32 numbers, wherever they lie.
-fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + use<'_> {
+pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + Clone + use<'_> {
     let (numbers, _) = bytes.as_chunks::<4>();
     numbers.iter().map(|&four| f32::from_le_bytes(four))
 }

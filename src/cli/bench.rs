@@ -8,13 +8,14 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 
-use super::rates::{Rates, Times, Work, ceiling_line};
-use super::{Failure, Global, bytes, open_gpu, print_results, progress_bar, say, thousands};
+use super::rates::{HEAD, columns};
+use super::{Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands};
 use crate::ceiling::Ceiling;
 use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, Images, LABELS, PIXELS, SIDE};
 use crate::gpu::{AdapterFacts, Gpu};
 use crate::model;
+use crate::profile::{Speed, Times, Work};
 use crate::train::{Recordings, Trainer};
 
 /// Steps that nobody measures, the first among them: drivers compile, clocks rise, and the device
@@ -43,6 +44,9 @@ pub(super) struct BenchCommand {
     /// Measure the training step only
     #[arg(long, conflicts_with = "batch_sizes")]
     no_inference: bool,
+    /// Measure the adapter's limits anew; of what was ever measured the highest stays
+    #[arg(long)]
+    measure_limits: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -82,18 +86,26 @@ struct Measured {
     times: Times,
     images_per_second: f64,
     #[serde(flatten)]
-    rates: Rates,
+    work: Work,
+    #[serde(flatten)]
+    speed: Speed,
     /// Device memory, in bytes.
     memory: u64,
 }
 
 impl Measured {
     fn new(batch: usize, times: Vec<f64>, work: &[Work], memory: u64) -> Measured {
-        let (samples, times) = (times.len(), Times::of(times));
-        let rates = work.iter().copied().sum::<Work>().rates(times.median);
+        let (samples, times) = (times.len(), times_of(times));
+        let work: Work = work.iter().copied().sum();
+        let speed = work.speed(Some(times.median));
         let images_per_second = batch as f64 / times.median;
-        Measured { samples, times, images_per_second, rates, memory }
+        Measured { samples, times, images_per_second, work, speed, memory }
     }
+}
+
+/// At least one sample is taken of everything.
+fn times_of(times: Vec<f64>) -> Times {
+    Times::of(times).expect("a sample was taken")
 }
 
 pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure> {
@@ -107,8 +119,7 @@ pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure>
     let (images, labels) = random(&config, steps, &sizes);
     let gpu = open_gpu(global)?;
     let adapter = gpu.facts.clone();
-    let (ceiling, gpu) = Ceiling::measure(gpu)?;
-    say(&ceiling_line(&ceiling));
+    let (ceiling, gpu) = global.ceiling(gpu, command.measure_limits)?;
     let mut bench = Bench { config: &config, images, labels, steps, ceiling, global };
     let (training, gpu) = bench.training(gpu)?;
     let (inference, _) = sizes.iter().try_fold((Vec::new(), gpu), |(mut done, gpu), &size| {
@@ -199,7 +210,7 @@ impl Bench<'_> {
         let times = times.split_off(WARM_UP - 1);
         let memory = trainer.engine().bytes();
         let training = Measured::new(config.batch_size, times, &work, memory);
-        let (parameters, host) = (recordings.parameter_count(), Times::of(host));
+        let (parameters, host) = (recordings.parameter_count(), times_of(host));
         Ok((Training { parameters, training, first_step, host }, trainer.into_gpu()?))
     }
 
@@ -246,14 +257,7 @@ impl Bench<'_> {
 fn table(report: &Report) -> String {
     let mut table = format!(
         "{:9} {:>5} {:>10} {:>10} {:>10} {:>9} {} {:>9}\n",
-        "",
-        "batch",
-        "median ms",
-        "min ms",
-        "max ms",
-        "images/s",
-        Rates::HEAD,
-        "memory"
+        "", "batch", "median ms", "min ms", "max ms", "images/s", HEAD, "memory"
     );
     table.push_str(&row("training", report.config.batch_size, &report.training));
     for inference in &report.inference {
@@ -278,7 +282,7 @@ fn table(report: &Report) -> String {
 
 fn row(name: &str, batch: usize, measured: &Measured) -> String {
     let Times { median, min, max } = measured.times;
-    let (rates, memory) = (measured.rates.columns(), bytes(measured.memory));
+    let (rates, memory) = (columns(&measured.speed), bytes(measured.memory));
     let images = measured.images_per_second;
     let [median, min, max] = [median, min, max].map(|seconds| seconds * 1e3);
     format!(

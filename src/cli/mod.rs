@@ -1,7 +1,10 @@
 //! The command line: what was asked for, and one file a command.
 
 mod bench;
+mod cost;
 mod devices;
+mod inspect;
+mod limits;
 mod manual;
 mod network;
 mod predict;
@@ -65,6 +68,9 @@ struct Global {
     /// equal adapters and drivers give equal bits. Always so on software adapters
     #[arg(long, global = true, visible_alias = "deterministic", help_heading = "Device")]
     no_tune: bool,
+    /// Time by the host's clock alone, for adapters whose timestamps are wrong
+    #[arg(long, global = true, help_heading = "Device")]
+    no_timestamps: bool,
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -137,6 +143,8 @@ enum Command {
     Test(test::TestCommand),
     Predict(predict::PredictCommand),
     Devices(devices::DevicesCommand),
+    Inspect(inspect::InspectCommand),
+    Cost(Box<cost::CostCommand>),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
     Completions(manual::CompletionsCommand),
@@ -184,6 +192,8 @@ pub fn main() -> ExitCode {
         Command::Test(command) => test::run(command, &cli.global),
         Command::Predict(command) => predict::run(command, &cli.global),
         Command::Devices(command) => devices::run(command, &cli.global),
+        Command::Inspect(command) => inspect::run(command, &cli.global),
+        Command::Cost(command) => cost::run(*command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
         Command::Completions(command) => manual::completions(command),
@@ -209,6 +219,7 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
             LimitChoice::Default => Limits::Default,
         },
         memory_percent: global.memory_limit,
+        no_timestamps: global.no_timestamps,
     };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     say(&format!("adapter: {}", adapter_line(&gpu.facts)));

@@ -10,15 +10,21 @@ use crate::train::{Recordings, Trainer};
 
 /// The saved network on the device, with these images.
 pub(super) fn open(model: &Path, images: &Images, global: &Global) -> Result<Trainer, Failure> {
+    let (file, config) = read(model)?;
+    with_weights(&file, &config, images, global)
+}
+
+/// The saved weights, and the configuration of their network.
+pub(super) fn read(model: &Path) -> Result<(WeightFile, Config), Failure> {
     let file = WeightFile::open(model)?;
-    let Some(config) = file.config() else {
-        return Err(Failure::new(format!(
+    match file.config().cloned() {
+        Some(config) => Ok((file, config)),
+        None => Err(Failure::new(format!(
             "{} holds weights but not the network's sizes, so another program made it; train on \
              from it with `inception train --init-weights`, which takes the sizes as flags",
             file.path().display()
-        )));
-    };
-    with_weights(&file, config, images, global)
+        ))),
+    }
 }
 
 /// Images that are classified sooner than kernels are measured for them.

@@ -1,193 +1,139 @@
-//! `inception profile`: where a training step's time goes.
+//! `inception profile`: where the time of a training step and of inference goes.
+
+mod compared;
+mod print;
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
 
-use super::rates::{Rates, Times, Work, ceiling_line};
 use super::samples::Samples;
-use super::{Failure, Global, open_gpu, print_results, say};
+use super::{Failure, Global, network, open_gpu, print_results, progress_bar, say};
 use crate::ceiling::Ceiling;
-use crate::config::TrainArgs;
+use crate::checkpoint::WeightFile;
+use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, SIDE};
-use crate::recording::Pass;
+use crate::profile::trace::{Track, trace};
+use crate::profile::{INFERENCE, Part, PassFacts, Profile, Runs, TRAINING};
 use crate::train::{Recordings, Trainer};
 
-/// Time each pass of a training step by the adapter's timestamps, beside the adapter's limits
+/// Time each pass of a training step and of inference by the adapter's timestamps, beside the
+/// adapter's limits
 ///
 /// The limit of a pass is the longer of two times: for its arithmetic at the adapter's rate of
 /// multiplications and additions, and for its bytes, each tensor once, at the rate of its memory.
-/// Both rates are measured at the start. What a cache still holds comes faster, so a pass may be
-/// over 100 %.
+/// Both rates are measured once and remembered. What a cache still holds comes faster, so a pass may
+/// be over 100 %.
+///
+/// Timed, each pass is a submission's compute pass of its own, which takes time too: the last lines
+/// say how much. There a run is alone on the device and waited for; training keeps several under way.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  inception profile --preset quick\n  \
-    inception profile --preset quick --by-time --samples 20")]
+    inception profile --preset quick --by-time --samples 20\n  \
+    inception profile --model runs/quick --trace trace.json    (open it in ui.perfetto.dev)\n  \
+    inception profile --preset quick --json > before.json\n  \
+    inception profile --compare before.json after.json")]
 pub(super) struct ProfileCommand {
     #[command(flatten)]
     settings: TrainArgs,
-    /// Steps to take the median of
+    /// Profile this saved model with its weights; other flags change its configuration
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["preset", "config"])]
+    model: Option<PathBuf>,
+    /// Steps and batches to take the median of
     #[arg(long, value_name = "N", default_value_t = 10)]
-    samples: usize,
-    /// Sort by time instead of by place
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
+    /// Measure the adapter's limits anew; of what was ever measured the highest stays
+    #[arg(long)]
+    measure_limits: bool,
+    /// Sort by time instead of by place; JSON stays in order of execution
     #[arg(long)]
     by_time: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print CSV, one line a pass, times in seconds
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Write the samples on a line of time too, for ui.perfetto.dev or chrome://tracing
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Compare two profiles that --json printed; nothing is measured
+    #[arg(long, value_names = ["A.json", "B.json"], num_args = 2)]
+    #[arg(conflicts_with_all = ["TrainArgs", "model", "samples", "measure_limits", "csv", "trace"])]
+    compare: Option<Vec<PathBuf>>,
 }
 
 pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failure> {
-    let config = command.settings.resolve().map_err(Failure::config)?;
-    let samples = Samples::load(&config)?;
+    if let Some([a, b]) = command.compare.as_deref() {
+        return compared::run([a, b], command.by_time, command.json);
+    }
+    let (file, config) = match command.model.as_deref().map(network::read).transpose()? {
+        Some((file, config)) => (Some(file), command.settings.over(&config)),
+        None => (None, command.settings.resolve()),
+    };
+    let config = config.map_err(Failure::config)?;
+    if let Some(path) = &command.trace {
+        // Better found now than after minutes of measuring.
+        write(path, "")?;
+    }
+    let (ceiling, mut trainer) = prepare(&command, &config, file, global)?;
+    let batch = trainer.inference_batch();
+    let training = trainer.recordings().training_passes().expect("training was recorded");
+    let inference = trainer.recordings().inference_passes().expect("inference was recorded");
+    let [training, inference] = [training, inference].map(|r| PassFacts::of(r, &ceiling));
+
+    let samples = command.samples as usize;
+    let bar = progress_bar(2 * samples as u64, "profiling {wide_bar} {pos}/{len}, {eta} left");
+    let steps = Runs::of_training(&mut trainer, samples, || bar.inc(1))?;
+    let batches = Runs::of_inference(&mut trainer, samples, || bar.inc(1))?;
+    bar.finish_and_clear();
+
+    let gpu = trainer.engine().gpu();
+    let tracks = [
+        Track { name: TRAINING, facts: &training, runs: &steps },
+        Track { name: INFERENCE, facts: &inference, runs: &batches },
+    ];
+    if let Some(path) = &command.trace {
+        write(path, &trace(&gpu.facts, &tracks).to_string())?;
+        say(&format!("wrote {}; open it in ui.perfetto.dev or chrome://tracing", path.display()));
+    }
+    let steps = Part::new(config.batch_size, &training, &steps);
+    let batches = Part::new(batch, &inference, &batches);
+    let profile = Profile::new(gpu, &config, ceiling, steps, Some(batches));
+    match (command.json, command.csv) {
+        (true, _) => print_results(&serde_json::to_string_pretty(&profile)?),
+        (_, true) => print_results(&print::csv(&profile, command.by_time)?),
+        _ => print_results(&print::tables(&profile, command.by_time)),
+    }
+}
+
+/// The network on the device with weights, and the device's limits.
+fn prepare(
+    command: &ProfileCommand,
+    config: &Config,
+    file: Option<WeightFile>,
+    global: &Global,
+) -> Result<(Ceiling, Trainer), Failure> {
+    let samples = Samples::load(config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
-    Recordings::check(&config, [SIDE, SIDE])?;
-    let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
-    let (ceiling, gpu) = Ceiling::measure(open_gpu(global)?)?;
-    say(&ceiling_line(&ceiling));
+    Recordings::check(config, [SIDE, SIDE])?;
+    let mut recordings = Recordings::training(config, samples.labels.len(), [SIDE, SIDE]);
+    let parameters = recordings.parameters();
+    let tensors = file.as_ref().map(|file| file.tensors_matching(&parameters)).transpose()?;
+    let (ceiling, gpu) = global.ceiling(open_gpu(global)?, command.measure_limits)?;
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     let labels = &samples.labels;
     let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
-    trainer.initialize();
-    let mut times: Vec<Vec<f64>> = Vec::new();
-    // In the first step some drivers compile the kernels, so it stands apart.
-    for _ in 0..=command.samples.max(1) {
-        let Some(step) = trainer.timed_step()? else {
-            return Err(Failure::new("this adapter has no timestamps, so passes cannot be timed"));
-        };
-        times.resize(step.len(), Vec::new());
-        for (pass, seconds) in times.iter_mut().zip(step) {
-            pass.push(seconds);
-        }
+    match tensors {
+        Some(tensors) => tensors.iter().for_each(|tensor| trainer.set(tensor.name, tensor.bytes)),
+        None => trainer.initialize(),
     }
-    let recording = trainer.recordings().training_passes();
-    let recording = recording.expect("training was recorded");
-    let works = Work::of(recording, &ceiling);
-    let directions = directions(&recording.passes);
-    let passes = recording.passes.iter().zip(directions).zip(works).zip(times);
-    let mut rows: Vec<Row> = passes
-        .map(|(((pass, direction), work), times)| Row::new(pass, direction, work, times))
-        .collect();
-    let modules = Total::by(&rows, |row| &row.module);
-    let directions = Total::by(&rows, |row| row.direction);
-    let all = Total::of(&format!("all {} passes", rows.len()), &rows.iter().collect::<Vec<_>>());
-    if command.by_time {
-        rows.sort_by(|a, b| b.times.median.total_cmp(&a.times.median));
-    }
-    if command.json {
-        let object = serde_json::json!({
-            "samples": command.samples,
-            "ceiling": ceiling,
-            "passes": rows,
-            "modules": modules,
-            "directions": directions,
-            "all": all,
-        });
-        return print_results(&serde_json::to_string_pretty(&object)?);
-    }
-    let head = |what: &str| {
-        format!("{:>10} {:>10}  {:>6} {}  {what}\n", "median ms", "min ms", "share", Rates::HEAD)
-    };
-    let line = |median: f64, min: f64, rates: &Rates, what: &str| {
-        let share = median / all.median * 100.0;
-        let (median, min, rates) = (median * 1e3, min * 1e3, rates.columns());
-        format!("{median:10.3} {min:10.3} {share:5.1} % {rates}  {what}\n")
-    };
-    let mut table = head("pass");
-    for row in &rows {
-        table.push_str(&line(row.times.median, row.times.min, &row.rates, &row.pass));
-    }
-    for (what, totals) in [("module", &modules), ("direction", &directions)] {
-        table.push('\n');
-        table.push_str(&head(what));
-        for total in totals {
-            table.push_str(&line(total.median, total.min, &total.rates, &total.name));
-        }
-    }
-    table.push('\n');
-    table.push_str(&line(all.median, all.min, &all.rates, &all.name));
-    print_results(&table)
+    Ok((ceiling, trainer))
 }
 
-/// Whether each pass goes forward or backward or updates variables. Sums serve both ways, so what
-/// tells them apart is where they stand.
-fn directions(passes: &[Pass]) -> Vec<&'static str> {
-    let mut backward = false;
-    let mut direction = |pass: &Pass| {
-        backward |= pass.entry.starts_with("backward");
-        match pass.entry {
-            "update" => "update",
-            // The update is fused into the product that makes the gradient.
-            _ if pass.tensors.iter().any(|bound| bound.name == "trained") => "backward, update",
-            _ if backward => "backward",
-            _ => "forward",
-        }
-    };
-    passes.iter().map(&mut direction).collect()
-}
-
-/// A pass's time over the samples, in seconds.
-#[derive(Serialize)]
-struct Row {
-    pass: String,
-    /// The first part of its place.
-    module: String,
-    direction: &'static str,
-    first: f64,
-    #[serde(flatten)]
-    times: Times,
-    #[serde(flatten)]
-    rates: Rates,
-    #[serde(skip)]
-    work: Work,
-}
-
-impl Row {
-    fn new(pass: &Pass, direction: &'static str, work: Work, mut times: Vec<f64>) -> Row {
-        let first = times.remove(0);
-        let times = Times::of(times);
-        let module = pass.place.split('/').next().filter(|name| !name.is_empty());
-        Row {
-            pass: pass.label(),
-            module: module.unwrap_or("elsewhere").to_string(),
-            direction,
-            first,
-            times,
-            rates: work.rates(times.median),
-            work,
-        }
-    }
-}
-
-/// The sum of some passes.
-#[derive(Serialize)]
-struct Total {
-    name: String,
-    median: f64,
-    min: f64,
-    #[serde(flatten)]
-    rates: Rates,
-}
-
-impl Total {
-    fn of(name: &str, rows: &[&Row]) -> Total {
-        let median = rows.iter().map(|row| row.times.median).sum();
-        let min = rows.iter().map(|row| row.times.min).sum();
-        let work: Work = rows.iter().map(|row| row.work).sum();
-        Total { name: name.to_string(), median, min, rates: work.rates(median) }
-    }
-
-    /// One for each name, in the order in which they are met.
-    fn by<'a>(rows: &'a [Row], name: impl Fn(&'a Row) -> &'a str) -> Vec<Total> {
-        let mut names: Vec<&str> = Vec::new();
-        for row in rows {
-            if !names.contains(&name(row)) {
-                names.push(name(row));
-            }
-        }
-        let total = |wanted: &&str| {
-            let rows: Vec<&Row> = rows.iter().filter(|row| name(row) == *wanted).collect();
-            Total::of(wanted, &rows)
-        };
-        names.iter().map(total).collect()
-    }
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
+        .map_err(|why| Failure::new(format!("cannot write {}: {why}", path.display())))
 }

@@ -1,5 +1,6 @@
 //! `inception train`: the whole of a run.
 
+mod profile;
 mod result;
 mod run;
 mod save;
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use self::profile::Profiling;
 use self::run::Run;
 use self::save::Saver;
 use super::samples::Samples;
@@ -44,6 +46,10 @@ pub(super) struct TrainCommand {
     /// Start from the weights in this file instead of random ones
     #[arg(long, value_name = "FILE|DIR")]
     init_weights: Option<PathBuf>,
+    /// Time the passes of every Nth step, and keep the figures in profile.json in --out
+    #[arg(long, value_name = "N", requires = "out")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    profile_every: Option<u64>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -98,6 +104,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     // better found now than after the first evaluation.
     let saver = open_out(&command, lock, resumed.as_ref())?;
     let metrics = open_metrics(&command, done)?;
+    let (profiling, gpu) = Profiling::prepare(&command, &recordings, global, gpu)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
     let trainer = while_saying("preparing the network", || {
@@ -109,7 +116,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         Ok::<_, Failure>(trainer)
     })?;
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
-    let mut run = Run::new(command, config, samples, trainer, saver, metrics)?;
+    let mut run = Run::new(command, config, samples, trainer, saver, metrics, profiling)?;
     let trained = run.train();
     // Whatever has happened, a checkpoint that is being written is one worth having.
     let saved = run.hear_of_saving(true);

@@ -92,6 +92,19 @@ impl TrainArgs {
             Some(path) => read_file(path)?,
             None => TrainArgs::default(),
         };
+        self.over_file(file)
+    }
+
+    /// As [`TrainArgs::resolve`], for a `--config` file's text that is in memory already.
+    ///
+    /// # Errors
+    /// As [`TrainArgs::resolve`].
+    pub fn resolve_text(&self, text: &str) -> Result<Config, ConfigError> {
+        let path = self.config.clone().unwrap_or_else(|| "the configuration".into());
+        self.over_file(parse(&path, text)?)
+    }
+
+    fn over_file(&self, file: TrainArgs) -> Result<Config, ConfigError> {
         let preset = self.preset.or(file.preset).unwrap_or(Preset::Tutorial);
         let config = overlay(&Config::preset(preset), &[&file, self])?;
         config.validate().map_err(|e| self.name_source(&file, e))?;
@@ -139,13 +152,17 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
 fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|why| ConfigError::Read { path: path.into(), why })?;
-    toml::from_str(&text).map_err(|error| {
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<TrainArgs, ConfigError> {
+    toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|&b| b == b'\n').count() + 1;
         ConfigError::Toml {
             path: path.into(),
             line,
-            key: key_above(&text, line),
+            key: key_above(text, line),
             why: error.message().replace('\n', ", "),
         }
     })

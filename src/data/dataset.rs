@@ -1,8 +1,9 @@
 //! Images and labels in memory, and the loading of them from files of any known kind.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::source::{self, Kind};
+use super::source::{self, Kind, Source};
 use super::{DataError, Invert, PIXELS, SIDE, csv, idx, image};
 
 /// Grey images of one size, light ink on dark ground as in MNIST.
@@ -99,7 +100,20 @@ impl Dataset {
 /// If the file is missing, damaged, empty, of another kind, or holds a bad value, in a sentence
 /// with file, row and column.
 pub fn load_labelled(path: &Path) -> Result<Dataset, DataError> {
-    let source = source::open(path)?;
+    labelled(path, source::open(path)?)
+}
+
+/// As [`load_labelled`], from content that is not in a file; `name` stands for it in errors. Labels
+/// of IDX images are looked for beside a file of that name.
+///
+/// # Errors
+///
+/// As [`load_labelled`].
+pub fn read_labelled(name: &Path, content: impl Read + 'static) -> Result<Dataset, DataError> {
+    labelled(name, source::of(name, Box::new(content))?)
+}
+
+fn labelled(path: &Path, source: Source) -> Result<Dataset, DataError> {
     match source.kind {
         Kind::Text => {
             let table = csv::read(path, source.reader, false)?;
@@ -129,7 +143,23 @@ pub fn load_labelled(path: &Path) -> Result<Dataset, DataError> {
 /// If the file is missing, damaged, empty, of another kind, holds a bad value or shows nothing, in
 /// a sentence with file and, where it has them, row and column.
 pub fn load_images(path: &Path, invert: Invert) -> Result<Images, DataError> {
-    let source = source::open(path)?;
+    unlabelled(path, source::open(path)?, invert)
+}
+
+/// As [`load_images`], from content that is not in a file; `name` stands for it in errors.
+///
+/// # Errors
+///
+/// As [`load_images`].
+pub fn read_images(
+    name: &Path,
+    content: impl Read + 'static,
+    invert: Invert,
+) -> Result<Images, DataError> {
+    unlabelled(name, source::of(name, Box::new(content))?, invert)
+}
+
+fn unlabelled(path: &Path, source: Source, invert: Invert) -> Result<Images, DataError> {
     let pixels = match source.kind {
         Kind::Text => csv::read(path, source.reader, true)?.pixels,
         Kind::Idx => idx::read_images(path, source.reader)?,

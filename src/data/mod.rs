@@ -13,7 +13,7 @@ mod image;
 mod source;
 
 pub use batches::{Batches, permutation};
-pub use dataset::{Dataset, Images, load_images, load_labelled};
+pub use dataset::{Dataset, Images, load_images, load_labelled, read_images, read_labelled};
 pub use image::Invert;
 
 /// Height and width of a digit, in pixels.

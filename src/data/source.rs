@@ -52,7 +52,16 @@ pub(super) fn open(path: &Path) -> Result<Source, DataError> {
     if is_folder {
         return Err(DataError::new(format!("{name} is a folder. Name one file in it.")));
     }
-    let (head, reader) = peek(Box::new(file), 2).map_err(|error| read_error(path, &error))?;
+    of(path, Box::new(file))
+}
+
+/// The same for content that is there already; `path` is its name, for errors and for IDX.
+///
+/// # Errors
+///
+/// If its first bytes cannot be read.
+pub(super) fn of(path: &Path, content: Box<dyn Read>) -> Result<Source, DataError> {
+    let (head, reader) = peek(content, 2).map_err(|error| read_error(path, &error))?;
     let reader: Box<dyn Read> = if head == [0x1f, 0x8b] {
         Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, reader)))
     } else {

@@ -19,7 +19,7 @@ pub(crate) enum Step {
 }
 
 /// Encodes steps, all dispatches between two copies in one compute pass.
-pub(super) fn encode(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
+pub(crate) fn encode(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
     let is_copy = |step: &Step| matches!(step, Step::Copy { .. });
     for run in steps.chunk_by(|a, b| !is_copy(a) && !is_copy(b)) {
         if let [Step::Copy { from, to, bytes }] = run {

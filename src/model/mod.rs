@@ -5,7 +5,7 @@ mod init;
 mod sizes;
 mod tutorial;
 
-pub use inception::inception;
+pub use inception::{TOWERS, Widths, inception};
 pub use init::initial_values;
 pub use sizes::{Uncountable, check_sizes};
-pub use tutorial::logits;
+pub use tutorial::{logits, widths};

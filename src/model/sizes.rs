@@ -1,5 +1,6 @@
 //! How large a network's tensors get, before any is recorded.
 
+use super::widths;
 use crate::config::{Config, Module};
 
 /// A tensor with more elements than a shader can count, whatever the adapter.
@@ -27,16 +28,17 @@ pub fn check_sizes(config: &Config, batch: usize, size: [usize; 2]) -> Result<()
     let [height, width] = size;
     let mut tensors = Vec::new();
     let mut channels = 1;
-    for (module, &map) in (1..).zip(&config.maps) {
-        let (inputs, out) = match config.module {
-            Module::Reduced => (config.reduce1x1, 4 * map),
-            Module::Naive => (channels, 3 * map + channels),
+    for (module, widths) in (1..).zip(widths(config)) {
+        let inputs = match config.module {
+            Module::Reduced => widths.reduce_five,
+            Module::Naive => channels,
         };
+        let out = widths.towers(config.module, channels).iter().sum();
         tensors.extend([
-            (format!("W_conv{module}_1x1_1"), vec![1, 1, channels, map]),
-            (format!("W_conv{module}_1x1_2"), vec![1, 1, channels, config.reduce1x1]),
-            (format!("W_conv{module}_5x5"), vec![5, 5, inputs, map]),
-            (format!("inception{module}/1x1_2"), vec![batch, height, width, config.reduce1x1]),
+            (format!("W_conv{module}_1x1_1"), vec![1, 1, channels, widths.one]),
+            (format!("W_conv{module}_1x1_2"), vec![1, 1, channels, widths.reduce_three]),
+            (format!("W_conv{module}_5x5"), vec![5, 5, inputs, widths.five]),
+            (format!("inception{module}/1x1_2"), vec![batch, height, width, widths.reduce_three]),
             (format!("inception{module}"), vec![batch, height, width, out]),
         ]);
         channels = out;

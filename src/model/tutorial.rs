@@ -1,19 +1,24 @@
 //! The tutorial's network: Inception modules, a dense layer, dropout, ten logits.
 
-use super::inception;
+use super::{Widths, inception};
 use crate::config::Config;
 use crate::tape::Tensor;
 
 /// Digits to tell apart.
 const CLASSES: usize = 10;
 
+/// The channels of each module's convolutions.
+pub fn widths(config: &Config) -> Vec<Widths> {
+    config.maps.iter().map(|&map| Widths::even(map, config.reduce1x1)).collect()
+}
+
 /// Logits `[batch, 10]` for images `x` `[batch, height, width, 1]`. `dropout_key` (u32 `[2]`, seed
 /// and step) is given in training only.
 pub fn logits<'t>(x: Tensor<'t>, config: &Config, dropout_key: Option<Tensor<'t>>) -> Tensor<'t> {
     let tape = x.tape();
     let mut maps = x;
-    for (module, &map) in config.maps.iter().enumerate() {
-        maps = inception(maps, module + 1, config.module, config.reduce1x1, map);
+    for (module, widths) in widths(config).into_iter().enumerate() {
+        maps = inception(maps, module + 1, config.module, widths);
     }
     let depth = maps.len() / maps.shape()[0];
     let w1 = tape.parameter("W_fc1", &[depth, config.num_fc1]);

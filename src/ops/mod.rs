@@ -45,6 +45,12 @@ pub static KERNELS: [&Kernel; 14] = [
     &sum_rows::KERNEL,
 ];
 
+/// The operation that a kernel computes: its own name, or of a variant, `<op>_<plan>`, the op's.
+pub fn operation(kernel: &'static str) -> &'static str {
+    let is_of = |op: &str| kernel.strip_prefix(op).is_some_and(|plan| plan.starts_with('_'));
+    KERNELS.iter().map(|kernel| kernel.name).find(|op| is_of(op)).unwrap_or(kernel)
+}
+
 /// How many columns a thread's load takes: 4 when every row begins at a multiple of 4, else 1.
 fn width(columns: &[usize]) -> usize {
     if columns.iter().all(|n| n % 4 == 0) { 4 } else { 1 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Scale};
+use crate::config::Config;
 use crate::model::{self, Uncountable};
 use crate::ops::{self, Adam};
 use crate::plan::{self, Target, TooLarge};
@@ -93,10 +93,7 @@ impl Recordings {
     ) -> Recordings {
         let tape = Tape::new();
         let bytes = tape.input("images", &[(images * size[0] * size[1]).div_ceil(4)]);
-        let divisor = match config.scale {
-            Scale::Raw => 1.0,
-            Scale::Unit => 255.0,
-        };
+        let divisor = config.scale.divisor();
         let gather = |rows| tape.scope("batch", || ops::batch_images(bytes, rows, size, divisor));
         let training = train.then(|| {
             let rows = tape.input("rows", &[config.batch_size]);

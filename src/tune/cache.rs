@@ -1,4 +1,5 @@
-//! What was measured, kept in the user's cache folder: one readable file for all adapters.
+//! What was measured, kept in the user's cache folder: one readable file for all adapters, with the
+//! times of kernels and the adapters' ceilings.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Timings;
+use crate::ceiling::{self, Ceiling};
 use crate::gpu::AdapterFacts;
+use crate::kernel::Kernel;
 use crate::ops;
 use crate::plan;
 
@@ -56,6 +59,23 @@ struct Adapter {
     /// The hash of the kernels' texts that were measured.
     kernels: String,
     products: Timings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ceiling: Option<Limits>,
+}
+
+impl Adapter {
+    fn new() -> Adapter {
+        Adapter { kernels: kernels(), products: Timings::default(), ceiling: None }
+    }
+}
+
+/// What an adapter can do at most.
+#[derive(Serialize, Deserialize)]
+struct Limits {
+    /// The hash of the texts that measured it.
+    kernels: String,
+    #[serde(flatten)]
+    ceiling: Ceiling,
 }
 
 /// A file of times, seen from one adapter and this version's kernels.
@@ -103,14 +123,39 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Write`] when folder or file cannot be written.
     pub fn store(&self, timings: &Timings) -> Result<(), CacheError> {
-        let failed = |why| CacheError::Write { path: self.path.clone(), why };
-        // A damaged file was told of when it was loaded, and is replaced.
+        self.change(|adapter| {
+            if adapter.kernels != kernels() {
+                *adapter = Adapter { ceiling: adapter.ceiling.take(), ..Adapter::new() };
+            }
+            adapter.products.0.extend(timings.0.clone());
+        })
+    }
+
+    /// The adapter's ceiling, if it was measured as it would be now.
+    ///
+    /// # Errors
+    /// [`CacheError`] when there is a file but it cannot be read or understood.
+    pub fn ceiling(&self) -> Result<Option<Ceiling>, CacheError> {
+        let limits = self.read()?.remove(&self.adapter).and_then(|adapter| adapter.ceiling);
+        let valid = limits.filter(|limits| limits.kernels == ceiling_kernels());
+        Ok(valid.map(|limits| limits.ceiling))
+    }
+
+    /// Keeps the adapter's ceiling, and all else in the file.
+    ///
+    /// # Errors
+    /// [`CacheError::Write`] when folder or file cannot be written.
+    pub fn store_ceiling(&self, ceiling: Ceiling) -> Result<(), CacheError> {
+        let limits = Limits { kernels: ceiling_kernels(), ceiling };
+        self.change(|adapter| adapter.ceiling = Some(limits))
+    }
+
+    /// Changes what the file holds of this adapter. A damaged file was told of when it was loaded, and
+    /// is replaced.
+    fn change(&self, change: impl FnOnce(&mut Adapter)) -> Result<(), CacheError> {
         let mut file = self.read().unwrap_or_default();
-        let adapter = file.remove(&self.adapter).filter(|adapter| adapter.kernels == kernels());
-        let mut products = adapter.map(|adapter| adapter.products).unwrap_or_default();
-        products.0.extend(timings.0.clone());
-        file.insert(self.adapter.clone(), Adapter { kernels: kernels(), products });
-        self.write(&file).map_err(failed)
+        change(file.entry(self.adapter.clone()).or_insert_with(Adapter::new));
+        self.write(&file).map_err(|why| CacheError::Write { path: self.path.clone(), why })
     }
 
     fn read(&self) -> Result<File, CacheError> {
@@ -137,11 +182,20 @@ impl Cache {
     }
 }
 
-/// Changes with the text of any kernel and with the sizes of tiles: the FNV-1a hash, 64 bits.
+/// Changes with the text of any kernel and with the sizes of tiles.
 fn kernels() -> String {
-    let texts = ops::KERNELS.iter().chain(&plan::KERNELS).map(|kernel| kernel.source);
-    let tiles = format!("{:?} {:?}", plan::LARGE, plan::SMALL);
-    let bytes = texts.chain([tiles.as_str()]).flat_map(str::bytes);
+    let sizes = format!("{:?} {:?}", plan::LARGE, plan::SMALL);
+    hash(ops::KERNELS.iter().chain(&plan::KERNELS), &sizes)
+}
+
+/// Changes with the text of the kernels that measure ceilings, and with how much they do.
+fn ceiling_kernels() -> String {
+    hash(ceiling::KERNELS.iter(), &ceiling::sizes())
+}
+
+/// The FNV-1a hash, 64 bits.
+fn hash<'a>(kernels: impl Iterator<Item = &'a &'static Kernel>, sizes: &str) -> String {
+    let bytes = kernels.map(|kernel| kernel.source).chain([sizes]).flat_map(str::bytes);
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

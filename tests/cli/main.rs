@@ -5,8 +5,10 @@ mod common;
 
 mod bad_data;
 mod bad_model;
+mod cost;
 mod devices;
 mod measure;
+mod profile;
 mod say;
 mod terminal;
 mod too_large;

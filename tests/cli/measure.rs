@@ -1,4 +1,4 @@
-//! `bench` and `profile`: what they print adds up. No time is expected of any machine.
+//! `bench`: what it prints adds up. No time is expected of any machine.
 
 use inception::config::{Config, Preset};
 use inception::cost::{Cost, costs};
@@ -6,7 +6,7 @@ use inception::recording::Recording;
 use inception::train::Recordings;
 use serde_json::Value;
 
-use crate::common::{Place, has_adapter, run, succeed};
+use crate::common::{has_adapter, run, succeed};
 
 const TINY: [&str; 8] = ["--maps", "2", "--reduce1x1", "2", "--num-fc1", "4", "--batch-size", "4"];
 
@@ -19,17 +19,17 @@ fn total(recording: Option<&Recording>) -> Cost {
     costs(recording.expect("it was recorded")).into_iter().sum()
 }
 
-fn number(value: &Value, key: &str) -> f64 {
+pub fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {value}"))
 }
 
 #[track_caller]
-fn assert_close(a: f64, b: f64) {
+pub fn assert_close(a: f64, b: f64) {
     assert!((a - b).abs() <= 1e-9 * a.abs().max(b.abs()), "{a} and {b}");
 }
 
 /// Rates, their share of the limit and the time must be of one piece.
-fn assert_adds_up(ceiling: &Value, part: &Value) {
+pub fn assert_adds_up(ceiling: &Value, part: &Value) {
     let (median, flop, bytes) =
         (number(part, "median"), number(part, "flop"), number(part, "bytes"));
     assert!(median > 0.0 && number(part, "min") <= median, "{part}");
@@ -98,38 +98,4 @@ fn bench_prints_a_table_and_says_what_does_not_fit() {
     let said = run(&["bench", "--maps", "60000,60000", "--no-inference"]);
     assert_eq!(said.code, Some(1));
     assert!(said.error().starts_with("the network is too large"), "{}", said.error());
-}
-
-#[test]
-fn profile_adds_up() {
-    if !has_adapter() {
-        return;
-    }
-    let place = Place::new(12, 4);
-    let (train, test) = (place.path("train.csv"), place.path("test.csv"));
-    let files = ["--train", &train, "--test", &test, "--val-rows", "4", "--samples", "2"];
-    let said = succeed(&[&["profile", "--json"], &files[..], &TINY].concat());
-    let report: Value = serde_json::from_str(&said.stdout).expect("JSON");
-    let passes = report["passes"].as_array().expect("a list");
-    let sum = |parts: &[Value], key: &str| parts.iter().map(|part| number(part, key)).sum::<f64>();
-    for pass in passes {
-        assert_adds_up(&report["ceiling"], pass);
-        assert!(pass["pass"].is_string() && pass["first"].is_number(), "{pass}");
-    }
-    for parts in [passes, report["modules"].as_array().expect("a list")] {
-        for key in ["median", "min", "flop", "bytes", "least"] {
-            assert_close(sum(parts, key), number(&report["all"], key));
-        }
-    }
-    let directions = report["directions"].as_array().expect("a list");
-    assert_close(sum(directions, "median"), number(&report["all"], "median"));
-    let named = |list: &str, name: &str| {
-        report[list].as_array().is_some_and(|parts| parts.iter().any(|p| p["name"] == name))
-    };
-    for name in ["inception1", "fc1", "fc2", "optimizer"] {
-        assert!(named("modules", name), "no {name} in {report}");
-    }
-    for name in ["forward", "backward", "update"] {
-        assert!(named("directions", name), "no {name} in {report}");
-    }
 }

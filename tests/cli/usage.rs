@@ -5,7 +5,7 @@ use crate::say::{assert_fails, checkpoint};
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["train", "test", "predict", "devices", "profile", "bench"] {
+    for command in ["train", "test", "predict", "devices", "cost", "profile", "bench"] {
         let help = succeed(&[command, "--help"]).stdout;
         let example = format!("  inception {command}");
         let examples = help.split_once("Examples:\n").expect("examples").1;
@@ -18,7 +18,7 @@ fn every_command_has_help_with_examples() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    let cases: [(&[&str], &[&str]); 18] = [
+    let cases: &[(&[&str], &[&str])] = &[
         (&["train", "--memory-limit", "0"], &["--memory-limit", "0", "1..=100"]),
         (&["fly"], &["fly"]),
         (&["train", "--bogus"], &["--bogus"]),
@@ -36,9 +36,15 @@ fn wrong_usage_exits_with_2() {
         (&["predict", "--model", "x"], &["INPUT"]),
         (&["bench", "--batch-sizes", "1,0"], &["--batch-sizes", "0"]),
         (&["bench", "--steps", "0"], &["steps", "from 1"]),
+        (&["cost", "--input", "28x28"], &["--input", "28x28x192"]),
+        (&["cost", "--input", "0x28x3"], &["--input", "from 1"]),
+        (&["cost", "--widths", "1,2,3,4,5"], &["--widths", "six numbers"]),
+        (&["cost", "--input", "65536x65536x1"], &["1584842932224", "lower --input"]),
+        (&["cost", "--widths", "1,1,1,1,1,1", "--maps", "3"], &["--preset", "not several"]),
+        (&["cost", "--model", "x", "--maps", "3"], &["--model", "not several"]),
         (&["bench", "--no-inference", "--batch-sizes", "1"], &["--no-inference"]),
     ];
-    for (arguments, parts) in cases {
+    for &(arguments, parts) in cases {
         let said = run(arguments);
         assert_eq!(said.code, Some(2), "{said:?}");
         assert_eq!(said.stdout, "");

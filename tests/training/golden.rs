@@ -7,7 +7,7 @@
 use inception::data::{Batches, Images};
 use inception::engine::Engine;
 use inception::gpu::Gpu;
-use inception::model::{inception, logits};
+use inception::model::{Widths, inception, logits};
 use inception::ops::Padding;
 use inception::plan::Target;
 use inception::recording::{Recording, Role, TensorId};
@@ -138,7 +138,8 @@ fn modules<'t>(golden: &Golden, x: Tensor<'t>) -> (Vec<Tensor<'t>>, Tensor<'t>) 
     let mut modules = vec![x];
     for (index, &map) in config.maps.iter().enumerate() {
         let x = modules[index];
-        modules.push(inception(x, index + 1, config.module, config.reduce1x1, map));
+        let widths = Widths::even(map, config.reduce1x1);
+        modules.push(inception(x, index + 1, config.module, widths));
     }
     let [w, b] = ["W_fc1", "b_fc1"].map(|name| parameter(golden, x.tape(), name));
     let hidden = modules[modules.len() - 1].dense(w, b).relu();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 
 use super::TrainCommand;
+use super::profile::Profiling;
 use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
@@ -23,6 +24,7 @@ pub(super) struct Run {
     pub(super) samples: Samples,
     pub(super) trainer: Trainer,
     pub(super) metrics: Option<MetricsFile>,
+    pub(super) profiling: Option<Profiling>,
     pub(super) bar: ProgressBar,
     pub(super) started: Instant,
     /// Seconds of the run before it was resumed.
@@ -45,6 +47,7 @@ impl Run {
         trainer: Trainer,
         saver: Option<Saver>,
         (metrics, seconds_before): (Option<MetricsFile>, f64),
+        profiling: Option<Profiling>,
     ) -> Result<Run, Failure> {
         let first_step = trainer.step();
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
@@ -57,6 +60,7 @@ impl Run {
             samples,
             trainer,
             metrics,
+            profiling,
             bar,
             started: Instant::now(),
             seconds_before,
@@ -98,7 +102,7 @@ impl Run {
         // The time goes on while a step or an evaluation takes long.
         self.bar.enable_steady_tick(Duration::from_millis(500));
         for step in self.first_step + 1..=self.config.steps {
-            for (step, loss) in self.trainer.train_step()? {
+            for (step, loss) in self.step()? {
                 self.note(step, loss, None)?;
             }
             self.bar.set_position(step);
@@ -110,7 +114,7 @@ impl Run {
                 6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
                 _ => {}
             }
-            if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
+            if step.is_multiple_of(self.config.eval_every) || step == self.config.steps {
                 self.doing("evaluating,", Run::evaluate)?;
             }
             if self.stop.asked() {
@@ -119,14 +123,7 @@ impl Run {
             }
             self.save_if_due()?;
         }
-        if self.first_step < self.trainer.step() && self.is_done() {
-            self.doing("evaluating,", Run::evaluate)?;
-        }
         self.doing("saving,", |run| run.save().and_then(|()| run.hear_of_saving(true)))
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.trainer.step() == self.config.steps
     }
 
     fn estimate(&self, seconds_a_step: Option<f64>) {

@@ -1,0 +1,17 @@
+//! A look into a network: how its weights are spread, what its ReLUs let through, which pixels it
+//! goes by, and pictures of all that.
+//!
+//! Inference is recorded here once more, on a tape whose parameters are frozen: nothing but the
+//! image is differentiated. See [`Recorded`] and [`Probe`].
+
+mod distribution;
+mod page;
+mod pictures;
+mod probe;
+mod relus;
+
+pub use distribution::{BINS, Distribution};
+pub use page::{Block, Colours, page, png, tile};
+pub use pictures::{Salient, filters, maps, saliency};
+pub use probe::{Probe, Recorded};
+pub use relus::{Relu, Sparsity, relus};

@@ -1,0 +1,200 @@
+//! A network on a device whose inner tensors, and the gradient of its input, can be read.
+
+use std::ops::Range;
+
+use super::relus::{Relu, relus};
+use crate::config::Config;
+use crate::data::{Images, LABELS};
+use crate::engine::{Engine, EngineError, Program};
+use crate::gpu::Gpu;
+use crate::model;
+use crate::plan::{self, Rewrite, Target, TooLarge};
+use crate::recording::{Recording, Role, TensorId, TensorInfo};
+use crate::tape::Tape;
+
+/// Inference and the gradient of logits by the image, recorded for a look inside.
+pub struct Recorded {
+    batch: usize,
+    divisor: f32,
+    /// Each ReLU, or the towers' parts of it.
+    pub relus: Vec<Relu>,
+    gradient: Recording,
+    /// Recorded last, so it knows all tensors.
+    inference: Recording,
+    images: TensorId,
+    probabilities: TensorId,
+    /// The gradient of the logits, which says what is asked for.
+    dlogits: TensorId,
+    dimages: TensorId,
+}
+
+/// Rewrites by which tensors that are read here would no longer be made as recorded.
+const JOINS: [Rewrite; 3] = [Rewrite::Slices, Rewrite::Relu, Rewrite::Add];
+
+impl Recorded {
+    /// Records the configured network on batches of that many images of that height and width.
+    /// Needs no GPU.
+    ///
+    /// # Panics
+    /// When [`model::check_sizes`] fails.
+    pub fn new(config: &Config, batch: usize, size: [usize; 2]) -> Recorded {
+        let tape = Tape::frozen();
+        let images = tape.tracked_input("images", &[batch, size[0], size[1], 1]);
+        let dlogits = tape.input("dlogits", &[batch, LABELS]);
+        model::logits(images, config, None).backward(dlogits);
+        let dimages = images.gradient().expect("the logits depend on the images");
+        let gradient = tape.finish();
+        let logits = model::logits(images, config, None);
+        let probabilities = tape.scope("softmax", || logits.softmax());
+        let inference = tape.finish();
+        Recorded {
+            batch,
+            divisor: config.scale.divisor(),
+            relus: relus(&inference),
+            gradient,
+            inference,
+            images: images.id(),
+            probabilities: probabilities.id(),
+            dlogits: dlogits.id(),
+            dimages: dimages.id(),
+        }
+    }
+
+    /// Images of a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Suits it to an adapter, with kernels that are fast there, but with every tensor that can be
+    /// read in a buffer of its own.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when a tensor is over the target's limit and cannot be split.
+    pub fn fit(&mut self, target: &Target) -> Result<(), TooLarge> {
+        let without = [&target.without[..], &JOINS].concat();
+        let target = Target { without, ..target.clone() };
+        let mut keep: Vec<TensorId> = self.relus.iter().map(|relu| relu.tensor).collect();
+        keep.extend([self.probabilities, self.dimages]);
+        let mut all = [std::mem::take(&mut self.gradient), std::mem::take(&mut self.inference)];
+        let fits = plan::plan(&mut all, &target, &keep);
+        [self.gradient, self.inference] = all;
+        fits
+    }
+}
+
+/// A recorded network on a device.
+pub struct Probe {
+    engine: Engine,
+    recorded: Recorded,
+    inference: Program,
+    /// Made when first asked for.
+    gradient: Option<Program>,
+}
+
+impl Probe {
+    /// Puts the (fitted) recording on the device. The variables are zero until set.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device cannot run the network.
+    pub fn new(gpu: Gpu, recorded: Recorded) -> Result<Probe, EngineError> {
+        let mut engine = Engine::new(gpu);
+        let inference = engine.compile(&recorded.inference)?;
+        Ok(Probe { engine, recorded, inference, gradient: None })
+    }
+
+    /// What was recorded.
+    pub fn recorded(&self) -> &Recorded {
+        &self.recorded
+    }
+
+    /// Sets a variable, f32 little-endian.
+    ///
+    /// # Panics
+    /// When there is none of that name and size.
+    pub fn set(&mut self, name: &str, bytes: &[u8]) {
+        let tensors = &self.recorded.inference.tensors;
+        let named = |info: &TensorInfo| info.role == Role::Parameter && info.name == name;
+        let id = tensors.iter().position(named);
+        let id = id.unwrap_or_else(|| panic!("no variable is named {name}"));
+        self.engine.write(TensorId(id as u32), &tensors[id], bytes);
+    }
+
+    /// Writes the first numbers of a tensor, and zeros behind them.
+    fn write(&mut self, id: TensorId, mut values: Vec<f32>) {
+        let info = self.recorded.inference.tensor(id);
+        values.resize(info.len(), 0.0);
+        self.engine.write(id, info, bytemuck::cast_slice(&values));
+    }
+
+    /// What a tensor holds after the last run, such as a ReLU's output `[batch, .., channels]`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    ///
+    /// # Panics
+    /// When it is none of those that [`Recorded`] names.
+    pub fn read(&self, id: TensorId) -> Result<Vec<f32>, EngineError> {
+        let bytes = self.engine.read(id, self.recorded.inference.tensor(id))?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Classifies the images of these rows, a batch at most: ten probabilities each. What the ReLUs
+    /// made of them can be read until the next batch.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    ///
+    /// # Panics
+    /// When there are more rows than fit into a batch, or than images.
+    pub fn infer(
+        &mut self,
+        images: &Images,
+        rows: Range<usize>,
+    ) -> Result<Vec<[f32; LABELS]>, EngineError> {
+        self.write_images(images, &rows);
+        self.engine.run(&self.inference)?;
+        let values = self.read(self.recorded.probabilities)?;
+        let (all, _) = values.as_chunks::<LABELS>();
+        Ok(all[..rows.len()].to_vec())
+    }
+
+    fn write_images(&mut self, images: &Images, rows: &Range<usize>) {
+        assert!(rows.len() <= self.recorded.batch, "more images than a batch has");
+        let size = images.height * images.width;
+        let pixels = &images.pixels[rows.start * size..rows.end * size];
+        let divisor = self.recorded.divisor;
+        let values = pixels.iter().map(|&pixel| f32::from(pixel) / divisor).collect();
+        self.write(self.recorded.images, values);
+    }
+
+    /// For each of these images, a batch at most, the gradient of one logit by the pixels as the
+    /// network sees them, `[image, height, width]`: that of the class given for it.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    ///
+    /// # Panics
+    /// When there are more rows than fit into a batch, or than images or classes.
+    pub fn saliency(
+        &mut self,
+        images: &Images,
+        rows: Range<usize>,
+        classes: &[u8],
+    ) -> Result<Vec<f32>, EngineError> {
+        let program = match self.gradient.take() {
+            Some(program) => program,
+            None => self.engine.compile(&self.recorded.gradient)?,
+        };
+        self.write_images(images, &rows);
+        let mut dlogits = vec![0.0; rows.len() * LABELS];
+        for (image, class) in classes[..rows.len()].iter().enumerate() {
+            dlogits[image * LABELS + usize::from(*class)] = 1.0;
+        }
+        self.write(self.recorded.dlogits, dlogits);
+        self.engine.run(&program)?;
+        self.gradient = Some(program);
+        let mut gradient = self.read(self.recorded.dimages)?;
+        gradient.truncate(rows.len() * images.height * images.width);
+        Ok(gradient)
+    }
+}
