@@ -51,9 +51,19 @@ fn images(bytes: &[u8]) {
     }
 }
 
-/// A model's or an optimizer's safetensors file.
+/// A model's or an optimizer's safetensors file, its checksum made right: no fuzzer would find it.
 fn weights(bytes: &[u8]) {
-    let file = check(WeightFile::from_bytes("model".into(), bytes.to_vec()));
+    let mut bytes = bytes.to_vec();
+    let entry = b"\"checksum\":\"";
+    let place = bytes.windows(entry.len()).position(|part| part == entry);
+    if let Some(place) = place.map(|place| place + entry.len()..place + entry.len() + 8)
+        && place.end <= bytes.len()
+    {
+        bytes[place.clone()].copy_from_slice(b"00000000");
+        let sum = format!("{:08x}", crc32fast::hash(&bytes));
+        bytes[place].copy_from_slice(sum.as_bytes());
+    }
+    let file = check(WeightFile::from_bytes("model".into(), bytes));
     let Some(file) = file else { return };
     for name in file.names() {
         for shape in [&[][..], &[1], &[2, 3]] {

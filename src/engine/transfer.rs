@@ -1,9 +1,12 @@
 //! What goes between the host and the device's tensors.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, channel};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 use super::{Engine, EngineError, wait};
 use crate::gpu::Gpu;
@@ -40,7 +43,7 @@ impl Staging {
 pub struct Pending {
     buffer: wgpu::Buffer,
     staging: Staging,
-    done: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    done: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
 }
 
@@ -54,18 +57,19 @@ impl Pending {
     ) -> Result<T, EngineError> {
         // Another thread's waiting may have brought it already, and might keep this one waiting for
         // what was submitted since.
-        let arrived = match self.done.try_recv() {
-            Ok(arrived) => Ok(arrived),
-            Err(_) => {
+        let mut done = pin!(self.done.receive());
+        let arrived = match done.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(arrived) => arrived,
+            Poll::Pending => {
                 wait(gpu, Some(self.submission), patience)?;
-                self.done.recv()
+                pollster::block_on(done)
             }
         };
         let refused = |reason| EngineError::Device { adapter: gpu.facts.name.clone(), reason };
         match arrived {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(refused(error.to_string())),
-            Err(_) => return Err(refused("a read-back was dropped".to_string())),
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(refused(error.to_string())),
+            None => return Err(refused("a read-back was dropped".to_string())),
         }
         let result = {
             let view = self.buffer.get_mapped_range(..);
@@ -232,7 +236,7 @@ impl Engine {
         let copies: Vec<wgpu::Buffer> = parts.iter().map(copy).collect();
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let pending = |buffer: wgpu::Buffer| {
-            let (sender, done) = channel();
+            let (sender, done) = oneshot_channel();
             buffer.map_async(wgpu::MapMode::Read, .., move |result| {
                 // The receiver is gone only when nobody wants the result any more.
                 let _ = sender.send(result);

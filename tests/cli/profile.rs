@@ -478,8 +478,12 @@ fn profiling_a_run_changes_nothing_else() {
     train("plain", &[]);
     train("profiled", &["--profile-every", "2"]);
     for file in ["model", "optimizer"] {
-        let [plain, profiled] =
-            ["plain", "profiled"].map(|out| place.read(&format!("{out}/{file}.safetensors")));
+        let [plain, profiled] = ["plain", "profiled"].map(|out| {
+            let folder = std::fs::read_dir(place.path(&format!("{out}/checkpoints")));
+            let folder = folder.expect("checkpoints").map(|entry| entry.expect("an entry").path());
+            let last = folder.max().expect("a checkpoint");
+            std::fs::read(last.join(format!("{file}.safetensors"))).expect("a checkpoint's file")
+        });
         assert!(plain == profiled, "{file} differs");
     }
     let losses = |out: &str| {

@@ -6,7 +6,7 @@ use super::TrainCommand;
 use super::run::Run;
 use crate::ceiling::Ceiling;
 use crate::checkpoint::atomic::write_file;
-use crate::cli::{Failure, Global};
+use crate::cli::{Failure, Global, warn};
 use crate::config::Config;
 use crate::gpu::Gpu;
 use crate::profile::{Part, PassFacts, Profile, Runs};
@@ -57,7 +57,12 @@ impl Profiling {
         }
         let part = Part::new(config.batch_size, &self.facts, &self.runs);
         let profile = Profile::new(trainer.engine().gpu(), config, self.ceiling, part, None);
-        Ok(write_file(&self.path, serde_json::to_string_pretty(&profile)?.as_bytes())?)
+        // It is written anew with the next one, and nothing that the training needs.
+        if let Err(why) = write_file(&self.path, serde_json::to_string_pretty(&profile)?.as_bytes())
+        {
+            warn(&why.to_string());
+        }
+        Ok(())
     }
 }
 

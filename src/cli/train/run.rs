@@ -114,7 +114,7 @@ impl Run {
                 6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
                 _ => {}
             }
-            if step.is_multiple_of(self.config.eval_every) && step < self.config.steps {
+            if step.is_multiple_of(self.config.eval_every) || step == self.config.steps {
                 self.doing("evaluating,", Run::evaluate)?;
             }
             if self.stop.asked() {
@@ -123,14 +123,7 @@ impl Run {
             }
             self.save_if_due()?;
         }
-        if self.first_step < self.trainer.step() && self.is_done() {
-            self.doing("evaluating,", Run::evaluate)?;
-        }
         self.doing("saving,", |run| run.save().and_then(|()| run.hear_of_saving(true)))
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.trainer.step() == self.config.steps
     }
 
     fn estimate(&self, seconds_a_step: Option<f64>) {
