@@ -15,6 +15,7 @@ use crate::tape::Tape;
 /// Inference and the gradient of logits by the image, recorded for a look inside.
 pub struct Recorded {
     batch: usize,
+    size: [usize; 2],
     divisor: f32,
     /// Each ReLU, or the towers' parts of it.
     pub relus: Vec<Relu>,
@@ -49,6 +50,7 @@ impl Recorded {
         let inference = tape.finish();
         Recorded {
             batch,
+            size,
             divisor: config.scale.divisor(),
             relus: relus(&inference),
             gradient,
@@ -126,13 +128,14 @@ impl Probe {
         self.engine.write(id, info, bytemuck::cast_slice(&values));
     }
 
-    /// What a tensor holds after the last run, such as a ReLU's output `[batch, .., channels]`.
+    /// What one of [`Recorded::relus`] made of the last batch, `[batch, .., channels]`. Other
+    /// tensors' memory may serve something else by now.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
-    /// When it is none of those that [`Recorded`] names.
+    /// When inference does not use the tensor.
     pub fn read(&self, id: TensorId) -> Result<Vec<f32>, EngineError> {
         let bytes = self.engine.read(id, self.recorded.inference.tensor(id))?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
@@ -145,7 +148,7 @@ impl Probe {
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
-    /// When there are more rows than fit into a batch, or than images.
+    /// When there are more rows than fit into a batch or than images, or images of another size.
     pub fn infer(
         &mut self,
         images: &Images,
@@ -160,6 +163,8 @@ impl Probe {
 
     fn write_images(&mut self, images: &Images, rows: &Range<usize>) {
         assert!(rows.len() <= self.recorded.batch, "more images than a batch has");
+        let size = [images.height, images.width];
+        assert_eq!(size, self.recorded.size, "images of another size than was recorded");
         let size = images.height * images.width;
         let pixels = &images.pixels[rows.start * size..rows.end * size];
         let divisor = self.recorded.divisor;
@@ -174,7 +179,8 @@ impl Probe {
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
-    /// When there are more rows than fit into a batch, or than images or classes.
+    /// When there are more rows than fit into a batch or than images or classes, or images of another
+    /// size.
     pub fn saliency(
         &mut self,
         images: &Images,
