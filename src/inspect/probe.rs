@@ -8,7 +8,7 @@ use crate::data::{Images, LABELS};
 use crate::engine::{Engine, EngineError, Program};
 use crate::gpu::Gpu;
 use crate::model;
-use crate::plan::{self, Rewrite, Target, TooLarge};
+use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, Role, TensorId, TensorInfo};
 use crate::tape::Tape;
 
@@ -28,9 +28,6 @@ pub struct Recorded {
     dlogits: TensorId,
     dimages: TensorId,
 }
-
-/// Rewrites by which tensors that are read here would no longer be made as recorded.
-const JOINS: [Rewrite; 3] = [Rewrite::Slices, Rewrite::Relu, Rewrite::Add];
 
 impl Recorded {
     /// Records the configured network on batches of that many images of that height and width.
@@ -67,18 +64,16 @@ impl Recorded {
         self.batch
     }
 
-    /// Suits it to an adapter, with kernels that are fast there, but with every tensor that can be
-    /// read in a buffer of its own.
+    /// Suits it to an adapter: see [`plan::plan`]. No rewrite spares what a ReLU makes, but it might
+    /// share its memory, so each gets a buffer of its own.
     ///
     /// # Errors
     /// [`TooLarge`] when a tensor is over the target's limit and cannot be split.
     pub fn fit(&mut self, target: &Target) -> Result<(), TooLarge> {
-        let without = [&target.without[..], &JOINS].concat();
-        let target = Target { without, ..target.clone() };
         let mut keep: Vec<TensorId> = self.relus.iter().map(|relu| relu.tensor).collect();
         keep.extend([self.probabilities, self.dimages]);
         let mut all = [std::mem::take(&mut self.gradient), std::mem::take(&mut self.inference)];
-        let fits = plan::plan(&mut all, &target, &keep);
+        let fits = plan::plan(&mut all, target, &keep);
         [self.gradient, self.inference] = all;
         fits
     }
