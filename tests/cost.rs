@@ -290,6 +290,8 @@ fn layers_are_the_variables() {
     let parameters: Vec<String> =
         recordings.parameters().into_iter().map(|(name, _)| name).collect();
     assert_eq!(variables, parameters);
+    let sizes = layers.iter().flat_map(|layer| [layer.weights, layer.bias]);
+    assert_eq!(sizes.map(|id| recording.tensor(id).len()).sum::<usize>(), 140_573_758);
     assert_eq!(layers[7].place, "inception2/1x1_2");
     assert_eq!(name(layers[7].weights), "W_conv2_1x1_2");
     let counts = layers.iter().map(|layer| layer.multiply_accumulates);

@@ -156,6 +156,33 @@ fn scopes_name_passes_and_tensors_forward_and_backward() {
     assert_eq!(labels, truth);
 }
 
+#[test]
+fn frozen_parameters_get_no_gradient() {
+    let tape = Tape::frozen();
+    let x = tape.tracked_input("x", &[1, 4, 4, 2]);
+    let (w, b) = (tape.parameter("w", &[3, 3, 2, 4]), tape.parameter("b", &[4]));
+    let y = tape.scope("conv", || x.conv2d(w, b, 1, Padding::Same).relu());
+    let (w2, b2) = (tape.parameter("w2", &[64, 3]), tape.parameter("b2", &[3]));
+    let y = tape.scope("fc", || y.dense(w2, b2));
+    y.backward(tape.input("dy", &[1, 3]));
+    assert_eq!(x.gradient().expect("a gradient").shape(), x.shape());
+    assert!([w, b, w2, b2].iter().all(|parameter| parameter.gradient().is_none()));
+    let recording = tape.finish();
+    let labels: Vec<_> = recording.passes.iter().map(|pass| pass.label()).collect();
+    let truth = [
+        "conv conv2d.forward",
+        "conv relu.forward",
+        "fc dense.forward",
+        "fc dense.backward_x",
+        "conv relu.backward",
+        "conv conv2d.flip",
+        "conv conv2d.backward_x",
+    ];
+    assert_eq!(labels, truth);
+    // They are parameters still.
+    assert_eq!(recording.tensor(w.id()).role, Role::Parameter);
+}
+
 /// A test that recording this panics with a message that has `expected` in it.
 macro_rules! refuses {
     ($name:ident, $expected:literal, $record:expr) => {

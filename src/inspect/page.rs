@@ -1,7 +1,8 @@
 //! Pages of small pictures: tiles of coloured squares in blocks, each block with a line above it.
 
+use image::codecs::png::{self, CompressionType};
 use image::imageops::{self, FilterType};
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// Between blocks, and round the page, in pixels.
@@ -143,9 +144,15 @@ pub fn page(blocks: &[Block], across: usize) -> RgbImage {
 /// # Errors
 /// When the picture has no pixels or is too large for the format.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png)?;
-    Ok(bytes.into_inner())
+    let mut bytes = Vec::new();
+    // Even areas pack best as they are.
+    let (compression, filter) = (CompressionType::Best, png::FilterType::NoFilter);
+    picture.write_with_encoder(png::PngEncoder::new_with_quality(
+        &mut bytes,
+        compression,
+        filter,
+    ))?;
+    Ok(bytes)
 }
 
 /// A number in three digits.

@@ -8,13 +8,14 @@ use crate::data::{Images, LABELS};
 use crate::engine::{Engine, EngineError, Program};
 use crate::gpu::Gpu;
 use crate::model;
-use crate::plan::{self, Rewrite, Target, TooLarge};
+use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, Role, TensorId, TensorInfo};
 use crate::tape::Tape;
 
 /// Inference and the gradient of logits by the image, recorded for a look inside.
 pub struct Recorded {
     batch: usize,
+    size: [usize; 2],
     divisor: f32,
     /// Each ReLU, or the towers' parts of it.
     pub relus: Vec<Relu>,
@@ -27,9 +28,6 @@ pub struct Recorded {
     dlogits: TensorId,
     dimages: TensorId,
 }
-
-/// Rewrites by which tensors that are read here would no longer be made as recorded.
-const JOINS: [Rewrite; 3] = [Rewrite::Slices, Rewrite::Relu, Rewrite::Add];
 
 impl Recorded {
     /// Records the configured network on batches of that many images of that height and width.
@@ -49,6 +47,7 @@ impl Recorded {
         let inference = tape.finish();
         Recorded {
             batch,
+            size,
             divisor: config.scale.divisor(),
             relus: relus(&inference),
             gradient,
@@ -65,18 +64,16 @@ impl Recorded {
         self.batch
     }
 
-    /// Suits it to an adapter, with kernels that are fast there, but with every tensor that can be
-    /// read in a buffer of its own.
+    /// Suits it to an adapter: see [`plan::plan`]. No rewrite spares what a ReLU makes, but it might
+    /// share its memory, so each gets a buffer of its own.
     ///
     /// # Errors
     /// [`TooLarge`] when a tensor is over the target's limit and cannot be split.
     pub fn fit(&mut self, target: &Target) -> Result<(), TooLarge> {
-        let without = [&target.without[..], &JOINS].concat();
-        let target = Target { without, ..target.clone() };
         let mut keep: Vec<TensorId> = self.relus.iter().map(|relu| relu.tensor).collect();
         keep.extend([self.probabilities, self.dimages]);
         let mut all = [std::mem::take(&mut self.gradient), std::mem::take(&mut self.inference)];
-        let fits = plan::plan(&mut all, &target, &keep);
+        let fits = plan::plan(&mut all, target, &keep);
         [self.gradient, self.inference] = all;
         fits
     }
@@ -126,13 +123,14 @@ impl Probe {
         self.engine.write(id, info, bytemuck::cast_slice(&values));
     }
 
-    /// What a tensor holds after the last run, such as a ReLU's output `[batch, .., channels]`.
+    /// What one of [`Recorded::relus`] made of the last batch, `[batch, .., channels]`. Other
+    /// tensors' memory may serve something else by now.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
-    /// When it is none of those that [`Recorded`] names.
+    /// When inference does not use the tensor.
     pub fn read(&self, id: TensorId) -> Result<Vec<f32>, EngineError> {
         let bytes = self.engine.read(id, self.recorded.inference.tensor(id))?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
@@ -145,7 +143,7 @@ impl Probe {
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
-    /// When there are more rows than fit into a batch, or than images.
+    /// When there are more rows than fit into a batch or than images, or images of another size.
     pub fn infer(
         &mut self,
         images: &Images,
@@ -160,6 +158,8 @@ impl Probe {
 
     fn write_images(&mut self, images: &Images, rows: &Range<usize>) {
         assert!(rows.len() <= self.recorded.batch, "more images than a batch has");
+        let size = [images.height, images.width];
+        assert_eq!(size, self.recorded.size, "images of another size than was recorded");
         let size = images.height * images.width;
         let pixels = &images.pixels[rows.start * size..rows.end * size];
         let divisor = self.recorded.divisor;
@@ -174,7 +174,8 @@ impl Probe {
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
-    /// When there are more rows than fit into a batch, or than images or classes.
+    /// When there are more rows than fit into a batch or than images or classes, or images of another
+    /// size.
     pub fn saliency(
         &mut self,
         images: &Images,

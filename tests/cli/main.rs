@@ -7,6 +7,7 @@ mod bad_data;
 mod bad_model;
 mod cost;
 mod devices;
+mod inspect;
 mod measure;
 mod profile;
 mod say;

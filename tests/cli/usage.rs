@@ -5,7 +5,7 @@ use crate::say::{assert_fails, checkpoint};
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["train", "test", "predict", "devices", "cost", "profile", "bench"] {
+    for command in ["train", "test", "predict", "devices", "inspect", "cost", "profile", "bench"] {
         let help = succeed(&[command, "--help"]).stdout;
         let example = format!("  inception {command}");
         let examples = help.split_once("Examples:\n").expect("examples").1;
@@ -36,6 +36,8 @@ fn wrong_usage_exits_with_2() {
         (&["predict", "--model", "x"], &["INPUT"]),
         (&["bench", "--batch-sizes", "1,0"], &["--batch-sizes", "0"]),
         (&["bench", "--steps", "0"], &["steps", "from 1"]),
+        (&["inspect"], &["MODEL"]),
+        (&["inspect", "x", "--images", "0"], &["--images", "0"]),
         (&["cost", "--input", "28x28"], &["--input", "28x28x192"]),
         (&["cost", "--input", "0x28x3"], &["--input", "from 1"]),
         (&["cost", "--widths", "1,2,3,4,5"], &["--widths", "six numbers"]),

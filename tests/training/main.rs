@@ -8,6 +8,7 @@ mod close;
 mod golden;
 mod golden_files;
 mod initial;
+mod inspect;
 mod layers;
 mod limits;
 mod losses;

@@ -11,11 +11,20 @@ use crate::tensors::Tensors;
 type Gradients = BTreeMap<String, Vec<f64>>;
 
 /// One module's outputs on the way forward, for the way back.
-struct Kept {
+pub struct Kept {
     input: Maps,
-    reduced: [Maps; 2],
+    pub reduced: [Maps; 2],
     pooled: Maps,
-    output: Maps,
+    pub output: Maps,
+}
+
+/// What the layers make of a batch.
+pub struct Forward {
+    pub kept: Vec<Kept>,
+    maps: Maps,
+    /// After its ReLU.
+    pub hidden: Vec<f64>,
+    pub logits: Vec<f64>,
 }
 
 /// The network, its weights and Adam's moments.
@@ -33,8 +42,7 @@ impl Reference {
 
     /// One step on images `[count, height, width]`, already scaled; the loss before the update.
     pub fn step(&mut self, size: [usize; 2], pixels: &[f64], labels: &[u8]) -> f64 {
-        let shape = [labels.len(), size[0], size[1], 1];
-        let (loss, gradients) = self.differentiate(Maps { shape, values: pixels.to_vec() }, labels);
+        let (loss, gradients) = self.differentiate(size, pixels, labels);
         self.step += 1;
         let rate = self.config.learning_rate * (1.0 - 0.999f64.powi(self.step)).sqrt()
             / (1.0 - 0.9f64.powi(self.step));
@@ -51,19 +59,28 @@ impl Reference {
         loss
     }
 
-    fn differentiate(&self, images: Maps, labels: &[u8]) -> (f64, Gradients) {
-        let (batch, width) = (labels.len(), self.config.num_fc1);
+    /// What the layers make of images `[count, height, width]`, already scaled.
+    pub fn forward(&self, size: [usize; 2], pixels: &[f64]) -> Forward {
+        let batch = pixels.len() / size[0] / size[1];
+        let shape = [batch, size[0], size[1], 1];
         let mut kept = Vec::new();
-        let mut maps = images;
+        let mut maps = Maps { shape, values: pixels.to_vec() };
         for module in 1..=self.config.maps.len() {
             kept.push(self.module(module, maps));
             maps = kept[module - 1].output.clone();
         }
         let [w1, b1, w2, b2] = ["W_fc1", "b_fc1", "W_fc2", "b_fc2"].map(|n| &self.weights[n].1);
-        let depth = maps.values.len() / batch;
         let mut hidden = dense(&maps.values, w1, b1, batch);
         hidden.iter_mut().for_each(|value| *value = value.max(0.0));
-        let mut logits = dense(&hidden, w2, b2, batch);
+        let logits = dense(&hidden, w2, b2, batch);
+        Forward { kept, maps, hidden, logits }
+    }
+
+    fn differentiate(&self, size: [usize; 2], pixels: &[f64], labels: &[u8]) -> (f64, Gradients) {
+        let (batch, width) = (labels.len(), self.config.num_fc1);
+        let Forward { kept, maps, hidden, mut logits } = self.forward(size, pixels);
+        let [w1, w2] = ["W_fc1", "W_fc2"].map(|n| &self.weights[n].1);
+        let depth = maps.values.len() / batch;
         let mut loss = 0.0;
         for (row, &label) in logits.chunks_mut(10).zip(labels) {
             let top = row.iter().copied().fold(f64::MIN, f64::max);

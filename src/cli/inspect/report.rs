@@ -84,8 +84,9 @@ impl fmt::Display for Report {
         if !self.pictures.is_empty() {
             writeln!(f)?;
         }
-        for picture in &self.pictures {
-            writeln!(f, "{}: {}", picture.file, picture.shows)?;
+        for alike in self.pictures.chunk_by(|a, b| a.shows == b.shows) {
+            writeln!(f, "{}:", alike[0].shows)?;
+            alike.iter().try_for_each(|picture| writeln!(f, "  {}", picture.file))?;
         }
         Ok(())
     }
