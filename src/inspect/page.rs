@@ -1,7 +1,7 @@
 //! Pages of small pictures: tiles of coloured squares in blocks, each block with a line above it.
 
 use image::imageops::{self, FilterType};
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{ImageBuffer, ImageFormat, PixelWithColorType, Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// Between blocks, and round the page, in pixels.
@@ -142,7 +142,9 @@ pub fn page(blocks: &[Block], across: usize) -> RgbImage {
 ///
 /// # Errors
 /// When the picture has no pixels or is too large for the format.
-pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
+pub fn png<P: PixelWithColorType<Subpixel = u8>>(
+    picture: &ImageBuffer<P, Vec<u8>>,
+) -> Result<Vec<u8>, image::ImageError> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png)?;
     Ok(bytes.into_inner())

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/events.rs"]
+mod events;
 
 mod bad_data;
 mod bad_model;
@@ -9,6 +11,7 @@ mod cost;
 mod devices;
 mod measure;
 mod profile;
+mod report;
 mod say;
 mod terminal;
 mod too_large;

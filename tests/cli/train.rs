@@ -15,8 +15,16 @@ fn files(place: &Place, folder: &str) -> Vec<String> {
     names
 }
 
-const FILES: [&str; 6] =
-    ["best.safetensors", "checkpoints", "config.toml", "lock", "metrics.csv", "model.safetensors"];
+const FILES: [&str; 8] = [
+    "best.safetensors",
+    "checkpoints",
+    "config.toml",
+    "evaluation.json",
+    "lock",
+    "metrics.csv",
+    "model.safetensors",
+    "report.html",
+];
 
 #[test]
 fn a_run_leaves_a_checkpoint_and_metrics() {

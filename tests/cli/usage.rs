@@ -5,7 +5,7 @@ use crate::say::{assert_fails, checkpoint};
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["train", "test", "predict", "devices", "cost", "profile", "bench"] {
+    for command in ["train", "test", "predict", "devices", "cost", "report", "profile", "bench"] {
         let help = succeed(&[command, "--help"]).stdout;
         let example = format!("  inception {command}");
         let examples = help.split_once("Examples:\n").expect("examples").1;
