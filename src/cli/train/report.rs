@@ -7,6 +7,7 @@ use super::TrainCommand;
 use super::run::Run;
 use crate::checkpoint::{Tensor, atomic};
 use crate::cli::{Failure, adapter_line, warn};
+use crate::config::Config;
 use crate::data::SIDE;
 use crate::inspect::{Block, Colours, Distribution, filters, page, tile};
 use crate::metrics::Confusion;
@@ -107,7 +108,7 @@ impl Run {
     pub(super) fn show(&mut self) -> Result<(), Failure> {
         let Some(evaluation) = self.shown.evaluation.take() else { return Ok(()) };
         if let Some(out) = &self.out
-            && let Err(failure) = renew(out, &evaluation)
+            && let Err(failure) = renew(out, &self.config, &evaluation)
         {
             self.warn_once(&failure.message);
         }
@@ -158,9 +159,11 @@ impl Run {
 }
 
 /// Writes the evaluation, and the report from all that the folder holds.
-fn renew(out: &Path, evaluation: &Evaluation) -> Result<(), Failure> {
+fn renew(out: &Path, config: &Config, evaluation: &Evaluation) -> Result<(), Failure> {
     evaluation.write(out)?;
-    report::write(&out.join(REPORT_FILE), &report::html(&[report::load(out)?]))?;
+    // The file of the configuration comes with the first checkpoint.
+    let run = report::Run { config: Ok(Some(config.clone())), ..report::load(out)? };
+    report::write(&out.join(REPORT_FILE), &report::html(&[run]))?;
     Ok(())
 }
 
