@@ -119,6 +119,8 @@
 //! | [`checkpoint`] | weights and optimizer in safetensors files |
 //! | [`inspect`] | weights, feature maps and saliency, as numbers and pictures |
 //! | [`metrics`] | the metrics file, the confusion table |
+//! | [`report`] | a run's report as one page, and several runs compared |
+//! | [`tensorboard`] | event files that TensorBoard reads |
 //! | [`cli`] | the program |
 //!
 //! Of these only [`gpu`], [`engine`] and [`timing`] touch a GPU; everything before them in the table
@@ -171,6 +173,10 @@ pub mod checkpoint;
 pub mod inspect;
 
 pub mod metrics;
+
+pub mod report;
+
+pub mod tensorboard;
 
 pub mod cli;
 

@@ -10,6 +10,9 @@ use crate::checkpoint::{CheckpointError, atomic};
 
 pub use confusion::{CLASSES, ClassScore, Confusion, Report};
 
+/// File name of the metrics in a run's folder.
+pub const METRICS_FILE: &str = "metrics.csv";
+
 /// The first line of a metrics file.
 pub const HEADER: &str = "step,loss,val_accuracy,test_accuracy,seconds";
 

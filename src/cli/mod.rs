@@ -10,6 +10,7 @@ mod network;
 mod predict;
 mod profile;
 mod rates;
+mod report;
 mod samples;
 mod terminal;
 mod test;
@@ -20,12 +21,11 @@ use std::sync::Once;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use self::terminal::{
-    bytes, print_results, progress_bar, say, say_above, thousands, warn, while_saying,
-};
+use self::terminal::{bytes, print_results, progress_bar, say, say_above, warn, while_saying};
 use crate::config::ConfigError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions, Limits};
 use crate::plan::{Rewrite, Target};
+use crate::report::thousands;
 use crate::train::Recordings;
 use crate::tune::{Cache, CacheError, Timings, tune};
 
@@ -145,6 +145,7 @@ enum Command {
     Devices(devices::DevicesCommand),
     Inspect(inspect::InspectCommand),
     Cost(Box<cost::CostCommand>),
+    Report(report::ReportCommand),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
     Completions(manual::CompletionsCommand),
@@ -194,6 +195,7 @@ pub fn main() -> ExitCode {
         Command::Devices(command) => devices::run(command, &cli.global),
         Command::Inspect(command) => inspect::run(command, &cli.global),
         Command::Cost(command) => cost::run(*command),
+        Command::Report(command) => report::run(command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
         Command::Completions(command) => manual::completions(command),

@@ -92,16 +92,3 @@ pub(super) fn bytes(count: u64) -> String {
         c => format!("{:.1} kB", c / 1e3),
     }
 }
-
-/// A whole number with its thousands parted: `140,553,134`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}

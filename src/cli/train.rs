@@ -1,6 +1,7 @@
 //! `inception train`: the whole of a run.
 
 mod profile;
+mod report;
 mod result;
 mod run;
 mod save;
@@ -12,14 +13,15 @@ use std::time::Instant;
 use clap::Args;
 
 use self::profile::Profiling;
-use self::run::Run;
+use self::report::Shown;
+use self::run::{Outputs, Run};
 use self::save::Saver;
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_saying};
 use crate::checkpoint::{self, Checkpoint, Lock, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
-use crate::metrics::{self, MetricsFile};
+use crate::metrics::{self, METRICS_FILE, MetricsFile};
 use crate::train::{Recordings, Trainer};
 
 /// Train a network on digits and measure it on the test set
@@ -34,7 +36,7 @@ use crate::train::{Recordings, Trainer};
 pub(super) struct TrainCommand {
     #[command(flatten)]
     settings: TrainArgs,
-    /// Folder for the checkpoints, the configuration and the metrics; made if missing
+    /// Folder for the checkpoints, the configuration, the metrics and the report; made if missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on from the newest checkpoint in --out, exactly as if the run had not stopped
@@ -50,6 +52,9 @@ pub(super) struct TrainCommand {
     #[arg(long, value_name = "N", requires = "out")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     profile_every: Option<u64>,
+    /// Write event files for TensorBoard into this folder; made if missing
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -103,7 +108,8 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.
     let saver = open_out(&command, lock, resumed.as_ref())?;
-    let metrics = open_metrics(&command, done)?;
+    let (metrics, seconds_before) = open_metrics(&command, done)?;
+    let shown = Shown::open(&command, done)?;
     let (profiling, gpu) = Profiling::prepare(&command, &recordings, global, gpu)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
@@ -116,7 +122,8 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
         Ok::<_, Failure>(trainer)
     })?;
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
-    let mut run = Run::new(command, config, samples, trainer, saver, metrics, profiling)?;
+    let outputs = Outputs { saver, metrics, seconds_before, profiling, shown };
+    let mut run = Run::new(command, config, samples, trainer, outputs)?;
     let trained = run.train();
     // Whatever has happened, a checkpoint that is being written is one worth having.
     let saved = run.hear_of_saving(true);
@@ -162,7 +169,7 @@ fn open_out(
 /// The metrics file in `--out`, if there is one, and the seconds of the run before it was resumed.
 fn open_metrics(command: &TrainCommand, done: u64) -> Result<(Option<MetricsFile>, f64), Failure> {
     let Some(out) = &command.out else { return Ok((None, 0.0)) };
-    let path = out.join("metrics.csv");
+    let path = out.join(METRICS_FILE);
     if !command.resume {
         return Ok((Some(MetricsFile::create(&path)?), 0.0));
     }

@@ -2,7 +2,7 @@
 
 use image::codecs::png::{self, CompressionType};
 use image::imageops::{self, FilterType};
-use image::{Rgb, RgbImage};
+use image::{ImageBuffer, PixelWithColorType, Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// Between blocks, and round the page, in pixels.
@@ -143,7 +143,9 @@ pub fn page(blocks: &[Block], across: usize) -> RgbImage {
 ///
 /// # Errors
 /// When the picture has no pixels or is too large for the format.
-pub fn png(picture: &RgbImage) -> Result<Vec<u8>, image::ImageError> {
+pub fn png<P: PixelWithColorType<Subpixel = u8>>(
+    picture: &ImageBuffer<P, Vec<u8>>,
+) -> Result<Vec<u8>, image::ImageError> {
     let mut bytes = Vec::new();
     // Even areas pack best as they are.
     let (compression, filter) = (CompressionType::Best, png::FilterType::NoFilter);

@@ -92,6 +92,13 @@ impl Confusion {
     }
 }
 
+impl From<[[u64; CLASSES]; CLASSES]> for Confusion {
+    /// From `counts[true digit][predicted digit]`.
+    fn from(counts: [[u64; CLASSES]; CLASSES]) -> Confusion {
+        Confusion { counts }
+    }
+}
+
 impl From<Confusion> for Report {
     fn from(confusion: Confusion) -> Report {
         Report {

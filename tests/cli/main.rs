@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/events.rs"]
+mod events;
 
 mod bad_data;
 mod bad_model;
@@ -10,6 +12,7 @@ mod devices;
 mod inspect;
 mod measure;
 mod profile;
+mod report;
 mod say;
 mod terminal;
 mod too_large;

@@ -58,7 +58,7 @@ fn each_command_has_a_manual_page() {
     let own = page("inception.1");
     assert_eq!(own.trim_end(), succeed(&["man"]).stdout.trim_end());
     assert!(own.contains("Exit codes"), "{own}");
-    for command in ["train", "test", "predict", "devices", "profile", "bench"] {
+    for command in ["train", "test", "predict", "devices", "report", "profile", "bench"] {
         assert!(own.contains(&format!("inception\\-{command}(1)")), "{own}");
         let page = page(&format!("inception-{command}.1"));
         assert!(page.contains(".SH OPTIONS") && page.contains("Examples:"), "{page}");

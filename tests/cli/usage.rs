@@ -5,7 +5,9 @@ use crate::say::{assert_fails, checkpoint};
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["train", "test", "predict", "devices", "inspect", "cost", "profile", "bench"] {
+    let commands =
+        ["train", "test", "predict", "devices", "inspect", "cost", "report", "profile", "bench"];
+    for command in commands {
         let help = succeed(&[command, "--help"]).stdout;
         let example = format!("  inception {command}");
         let examples = help.split_once("Examples:\n").expect("examples").1;

@@ -10,10 +10,9 @@ use crate::cli::{Failure, Global, warn};
 use crate::config::Config;
 use crate::gpu::Gpu;
 use crate::profile::{Part, PassFacts, Profile, Runs};
+use crate::report::PROFILE_FILE;
 use crate::train::{Recordings, Trainer};
 
-/// The file in the run's folder.
-const FILE: &str = "profile.json";
 /// Timed steps that the figures are of: the last ones, as a run may take days.
 const KEPT: usize = 100;
 
@@ -39,7 +38,7 @@ impl Profiling {
         };
         let (ceiling, gpu) = global.ceiling(gpu, false)?;
         let facts = recordings.training_passes().map(|passes| PassFacts::of(passes, &ceiling));
-        let (facts, path) = (facts.unwrap_or_default(), out.join(FILE));
+        let (facts, path) = (facts.unwrap_or_default(), out.join(PROFILE_FILE));
         Ok((Some(Profiling { every, path, ceiling, facts, runs: Runs::default() }), gpu))
     }
 

@@ -4,6 +4,7 @@ use super::run::Run;
 use crate::cli::test::confusion;
 use crate::cli::{Failure, network, print_results, say, thousands};
 use crate::metrics::Row;
+use crate::report::Split;
 
 impl Run {
     /// Measures the network on the test set and says so.
@@ -20,6 +21,8 @@ impl Run {
             let row = Row { step, loss: None, val_accuracy: None, test_accuracy, seconds };
             metrics.append(&row);
         }
+        self.evaluated(Split::Test, &probabilities, &confusion)?;
+        self.show()?;
         if self.json {
             let summary = serde_json::json!({
                 "adapter": self.trainer.engine().gpu().facts.name,

@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 
 use super::TrainCommand;
 use super::profile::Profiling;
+use super::report::Shown;
 use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
@@ -14,7 +15,19 @@ use crate::cli::test::confusion;
 use crate::cli::{Failure, progress_bar, say_above};
 use crate::config::Config;
 use crate::metrics::{MetricsFile, Row};
+use crate::report::Split;
+use crate::tensorboard::scalar;
 use crate::train::Trainer;
+
+/// What a run writes as it goes on.
+pub(super) struct Outputs {
+    pub(super) saver: Option<Saver>,
+    pub(super) metrics: Option<MetricsFile>,
+    /// Seconds of the run before it was resumed.
+    pub(super) seconds_before: f64,
+    pub(super) profiling: Option<Profiling>,
+    pub(super) shown: Shown,
+}
 
 /// A run under way.
 pub(super) struct Run {
@@ -37,6 +50,7 @@ pub(super) struct Run {
     pub(super) loss: f32,
     /// The last evaluation's accuracy and its step.
     pub(super) validation: Option<(u64, f64)>,
+    pub(super) shown: Shown,
 }
 
 impl Run {
@@ -45,10 +59,9 @@ impl Run {
         config: Config,
         samples: Samples,
         trainer: Trainer,
-        saver: Option<Saver>,
-        (metrics, seconds_before): (Option<MetricsFile>, f64),
-        profiling: Option<Profiling>,
+        outputs: Outputs,
     ) -> Result<Run, Failure> {
+        let Outputs { saver, metrics, seconds_before, profiling, shown } = outputs;
         let first_step = trainer.step();
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
         let bar = progress_bar(config.steps, template).with_position(first_step);
@@ -69,6 +82,7 @@ impl Run {
             stop: Stop::listen()?,
             loss: f32::NAN,
             validation: None,
+            shown,
         })
     }
 
@@ -122,8 +136,10 @@ impl Run {
                 break;
             }
             self.save_if_due()?;
+            self.show()?;
         }
-        self.doing("saving,", |run| run.save().and_then(|()| run.hear_of_saving(true)))
+        self.doing("saving,", |run| run.save().and_then(|()| run.hear_of_saving(true)))?;
+        self.show()
     }
 
     fn estimate(&self, seconds_a_step: Option<f64>) {
@@ -157,6 +173,14 @@ impl Run {
                 };
                 metrics.append(&row);
             }
+            let learning_rate = self.config.learning_rate_at(step - 1);
+            self.log(step, || {
+                vec![
+                    scalar("loss", f64::from(loss)),
+                    scalar("learning rate", learning_rate),
+                    scalar("images per second", rate),
+                ]
+            });
         }
         Ok(())
     }
@@ -176,10 +200,13 @@ impl Run {
     /// Accuracy on the validation rows, as the tutorial prints it every so many steps.
     fn evaluate(&mut self) -> Result<(), Failure> {
         let rows = self.samples.validation();
-        let accuracy = self.accuracy(rows)?;
+        let probabilities = self.trainer.classify(rows.clone(), |_| {})?;
+        let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
+        let accuracy = confusion.accuracy().unwrap_or(f64::NAN);
         let step = self.trainer.step();
         self.validation = Some((step, accuracy));
         self.note_remaining()?;
+        self.evaluated(Split::Validation, &probabilities, &confusion)?;
         let loss = self.loss;
         self.say(&format!(
             "step {step:6}  loss {loss:9.4}  validation accuracy {accuracy:.4}  {:7.1} s",
@@ -201,11 +228,5 @@ impl Run {
     pub(super) fn accuracy_now(&self) -> Option<f64> {
         let (step, accuracy) = self.validation?;
         (step == self.trainer.step()).then_some(accuracy)
-    }
-
-    fn accuracy(&mut self, rows: std::ops::Range<usize>) -> Result<f64, Failure> {
-        let probabilities = self.trainer.classify(rows.clone(), |_| {})?;
-        let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
-        Ok(confusion.accuracy().unwrap_or(f64::NAN))
     }
 }

@@ -1,0 +1,43 @@
+//! `inception report`: a run's page made again, or several runs compared.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Failure, print_results};
+use crate::report::{self, REPORT_FILE};
+
+/// Make the report of a run again, or one that compares several runs
+///
+/// `train --out` makes the report of its run by itself, at each evaluation. A report is one HTML
+/// file that needs no other; no adapter is needed to make it.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    inception report runs/quick\n  \
+    inception report runs/quick runs/seed2 runs/three --out seeds.html")]
+pub(super) struct ReportCommand {
+    /// Folders that `train --out` has written
+    #[arg(value_name = "DIR", required = true)]
+    runs: Vec<PathBuf>,
+    /// The file to write [default: report.html in the run's folder; of several, compare.html here]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
+    let runs: Result<Vec<_>, _> = command.runs.iter().map(|dir| report::load(dir)).collect();
+    let mut runs = runs?;
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for (run, dir) in runs.iter_mut().zip(&command.runs) {
+        // Folders of one name are told apart by the folders around them.
+        if names.iter().filter(|name| **name == run.name).count() > 1 {
+            run.name = dir.display().to_string();
+        }
+    }
+    let out = command.out.unwrap_or_else(|| match &command.runs[..] {
+        [dir] => dir.join(REPORT_FILE),
+        _ => Path::new("compare.html").into(),
+    });
+    report::write(&out, &report::html(&runs))?;
+    print_results(&out.display().to_string())
+}
