@@ -13,7 +13,7 @@ use crate::gpu::Gpu;
 use crate::recording::{TensorId, TensorInfo};
 
 /// Rows that lie in panels are put in order in parts of about so many bytes.
-const PART: usize = 1 << 22;
+const PART: usize = 1 << 16;
 
 /// Free buffers for copies on their way to the host, by size: making one takes longer than using it.
 #[derive(Clone, Default)]

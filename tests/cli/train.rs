@@ -60,6 +60,28 @@ fn a_run_leaves_a_checkpoint_and_metrics() {
     assert_eq!(metrics::read(place.path("again/metrics.csv").as_ref()).expect("metrics").len(), 2);
 }
 
+/// The last checkpoint knows its accuracy, also where it falls due at that step anyway; a time that
+/// is not over brings none before.
+#[test]
+fn checkpoints_fall_due_by_steps_or_time() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let steps = TINY.replace("--steps 2", "--steps 9 --eval-every 50");
+    for (every, kept) in [("2", [2, 4, 6, 8, 9].as_slice()), ("2h", &[9]), ("evaluation", &[9])] {
+        let flags = format!("{steps} --checkpoint-every {every} --keep 9");
+        succeed_all(&place.train(every, &flags.split_whitespace().collect::<Vec<_>>()));
+        let kept: Vec<_> = kept.iter().map(|step| format!("step-{step:06}")).collect();
+        assert_eq!(files(&place, &format!("{every}/checkpoints")), kept);
+        assert_eq!(files(&place, every), FILES, "no best with --checkpoint-every {every}");
+    }
+    // The best is saved when it comes, whatever else: the first accuracy is the best so far.
+    let flags = format!("{steps} --checkpoint-every 2h --keep 9").replace("every 50", "every 4");
+    succeed_all(&place.train("best", &flags.split_whitespace().collect::<Vec<_>>()));
+    assert!(files(&place, "best/checkpoints").contains(&"step-000004".to_string()));
+}
+
 #[test]
 fn a_loss_that_is_not_finite_keeps_the_last_checkpoint() {
     if !has_adapter() {

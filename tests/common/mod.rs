@@ -139,6 +139,18 @@ impl Place {
         std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
     }
 
+    /// The bytes of the two files of a run's last checkpoint.
+    pub fn checkpoint(&self, out: &str) -> [Vec<u8>; 2] {
+        let folder = self.path(&format!("{out}/checkpoints"));
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}"));
+        let last =
+            entries.map(|entry| entry.expect("an entry").path()).max().expect("a checkpoint");
+        ["model", "optimizer"].map(|name| {
+            let path = last.join(format!("{name}.safetensors"));
+            std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        })
+    }
+
     /// Arguments of `train` on the folder's digits into `out`, then `more`, whose values win.
     pub fn train(&self, out: &str, more: &[&str]) -> Vec<String> {
         let paths = [("--train", "train.csv"), ("--test", "test.csv"), ("--out", out)];

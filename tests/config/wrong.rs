@@ -1,6 +1,8 @@
 //! Wrong values and files, and what is said about them.
 
-use inception::config::Config;
+use std::time::Duration;
+
+use inception::config::{Config, Every};
 
 use super::{args, file, other};
 
@@ -34,6 +36,7 @@ fn each_value_out_of_bounds_is_named() {
         ("--steps=0", format!("steps is 0; {count}")),
         ("--eval-every=0", format!("eval_every is 0; {count}")),
         ("--log-every=0", format!("log_every is 0; {count}")),
+        ("--keep=0", format!("keep is 0; {size}")),
     ];
     for (flag, message) in cases {
         let error = args(&[flag]).resolve().unwrap_err();
@@ -151,4 +154,35 @@ fn files_cut_or_garbled_anywhere_never_panic() {
             let _ = file(dir.path(), &garbled).1.resolve();
         }
     }
+}
+
+#[test]
+fn checkpoints_are_due_by_steps_or_time() {
+    let parse = |text: &str| text.parse::<Every>();
+    let time = |seconds| Ok(Every::Time(Duration::from_secs(seconds)));
+    for (text, every) in [
+        ("evaluation", Ok(Every::Evaluation)),
+        ("1", Ok(Every::Steps(1))),
+        ("4294967295", Ok(Every::Steps(4294967295))),
+        ("90s", time(90)),
+        ("10m", time(600)),
+        ("2h", time(7200)),
+        ("4294967295h", time(4294967295 * 3600)),
+    ] {
+        assert_eq!(parse(text), every);
+        assert_eq!(every.unwrap().to_string(), text);
+    }
+    assert_eq!(parse("120m"), parse("2h"));
+    for text in ["", "0", "0m", "m", "-5", "1.5h", "10 m", "10min", "4294967296", "weekly", "5ü"] {
+        let why = parse(text).unwrap_err();
+        assert!(why.contains("neither a number of steps (500), nor a time"), "{why}");
+        assert!(why.starts_with(&format!("{text:?}")), "{why}");
+    }
+    // A file may leave the quotes out.
+    let dir = tempfile::tempdir().unwrap();
+    let config = |text: &str| file(dir.path(), text).1.resolve().unwrap().checkpoint_every;
+    assert_eq!(config("checkpoint_every = 500"), Every::Steps(500));
+    assert_eq!(config("checkpoint_every = '500'"), Every::Steps(500));
+    let text = complaint("seed = 1\ncheckpoint_every = 'never'");
+    assert!(text.starts_with("in run.toml, line 2, key checkpoint_every: \"never\" is"), "{text}");
 }

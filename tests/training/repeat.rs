@@ -19,15 +19,6 @@ fn go_on(place: &Place, out: &str, more: &str) -> Vec<String> {
     arguments
 }
 
-/// The bytes of the last checkpoint.
-fn checkpoint(place: &Place, out: &str) -> [Vec<u8>; 2] {
-    let folder = std::fs::read_dir(place.path(&format!("{out}/checkpoints"))).expect("a folder");
-    let last = folder.map(|entry| entry.expect("an entry").path()).max().expect("a checkpoint");
-    ["model", "optimizer"].map(|name| {
-        std::fs::read(last.join(format!("{name}.safetensors"))).expect("a file of a checkpoint")
-    })
-}
-
 /// The rows of metrics but for the seconds, and but for `ends`: what a run measures at its end, also
 /// when another goes on from there.
 fn rows(place: &Place, out: &str, ends: &[u64]) -> Vec<Row> {
@@ -50,10 +41,10 @@ fn equal_runs_are_bit_equal_and_other_seeds_are_not() {
     for (out, seed) in [("one", 7), ("two", 7), ("other", 8)] {
         succeed_all(&train(&place, out, &format!("--steps 8 --eval-every 4 --seed {seed}")));
     }
-    assert!(checkpoint(&place, "one") == checkpoint(&place, "two"), "equal runs differ");
+    assert!(place.checkpoint("one") == place.checkpoint("two"), "equal runs differ");
     assert_eq!(rows(&place, "one", &[]), rows(&place, "two", &[]));
     assert_ne!(rows(&place, "one", &[]), rows(&place, "other", &[]));
-    let [[one, _], [other, _]] = ["one", "other"].map(|out| checkpoint(&place, out));
+    let [[one, _], [other, _]] = ["one", "other"].map(|out| place.checkpoint(out));
     assert!(one != other, "the seed changes nothing");
 }
 
@@ -68,7 +59,7 @@ fn resumed_is_uninterrupted() {
     succeed_all(&train(&place, "parts", "--steps 3 --eval-every 4"));
     succeed_all(&go_on(&place, "parts", "--steps 8"));
     succeed_all(&go_on(&place, "parts", "--steps 11"));
-    assert!(checkpoint(&place, "whole") == checkpoint(&place, "parts"), "checkpoints differ");
+    assert!(place.checkpoint("whole") == place.checkpoint("parts"), "checkpoints differ");
     let whole = rows(&place, "whole", &[3, 8]);
     assert_eq!(whole, rows(&place, "parts", &[3, 8]));
     let losses = whole.iter().filter(|row| row.loss.is_some());
@@ -106,6 +97,6 @@ fn killed_and_resumed_is_uninterrupted() {
 
     succeed_all(&go_on(&place, "killed", ""));
     succeed_all(&train(&place, "whole", steps));
-    assert!(checkpoint(&place, "whole") == checkpoint(&place, "killed"), "checkpoints differ");
+    assert!(place.checkpoint("whole") == place.checkpoint("killed"), "checkpoints differ");
     assert_eq!(rows(&place, "whole", &[]), rows(&place, "killed", &[]));
 }
