@@ -138,6 +138,8 @@ pub mod recording;
 
 pub mod tape;
 
+pub mod reference;
+
 pub mod ops;
 
 pub mod model;
@@ -165,6 +167,8 @@ pub mod data;
 pub mod train;
 
 pub mod profile;
+
+pub mod selftest;
 
 pub mod checkpoint;
 

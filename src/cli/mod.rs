@@ -11,6 +11,7 @@ mod predict;
 mod profile;
 mod rates;
 mod samples;
+mod selftest;
 mod terminal;
 mod test;
 mod train;
@@ -147,6 +148,7 @@ enum Command {
     Cost(Box<cost::CostCommand>),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
+    Selftest(selftest::SelftestCommand),
     Completions(manual::CompletionsCommand),
     Man(manual::ManCommand),
 }
@@ -196,6 +198,7 @@ pub fn main() -> ExitCode {
         Command::Cost(command) => cost::run(*command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
+        Command::Selftest(command) => selftest::run(command, &cli.global),
         Command::Completions(command) => manual::completions(command),
         Command::Man(command) => manual::man(command),
     };
