@@ -83,7 +83,7 @@ fn describe(report: &Report) -> String {
     text += &devices::facts(&report.adapter);
     text += &format!(
         "\n{:9} {:9} {:45} {:>6} {:>8} {:>8}  {:6} {}\n",
-        "operation", "result", "kernels", "checks", "error", "allowed", "", "nearest at"
+        "operation", "result", "kernels", "checks", "error", "allowed", "", "worst at"
     );
     let mut rest: Vec<&Check> = checks.iter().collect();
     let first_of = |op: &str| checks.iter().position(|check| check.op == op);
