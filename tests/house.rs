@@ -152,6 +152,14 @@ fn the_version_has_a_changelog_entry() {
 }
 
 #[test]
+fn the_interface_is_named_with_its_version() {
+    let lock = read("Cargo.lock");
+    let version = lock.split("name = \"wgpu\"\nversion = \"").nth(1);
+    let version = version.and_then(|rest| rest.split('"').next()).expect("a version of wgpu");
+    assert_eq!(inception::gpu::INTERFACE, format!("wgpu {version}"), "src/gpu.rs, Cargo.lock");
+}
+
+#[test]
 fn links_lead_somewhere() {
     for page in PAGES {
         let text = read(page);

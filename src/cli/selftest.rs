@@ -58,15 +58,28 @@ pub(super) fn run(command: SelftestCommand, global: &Global) -> Result<(), Failu
         true => print_results(&serde_json::to_string_pretty(&report)?)?,
         false => print_results(&describe(&report))?,
     }
-    match report.wrong {
-        0 => Ok(()),
-        wrong => Err(Failure::new(format!(
-            "{wrong} of {} checks failed, so this adapter's results cannot be trusted: try another \
-             --backend or --adapter, update the graphics driver, or compute with --software; please \
-             report it with this output",
-            report.checks.len()
-        ))),
+    verdict(&report)
+}
+
+fn verdict(report: &Report) -> Result<(), Failure> {
+    let wrong: Vec<_> = report.checks.iter().filter(|check| !check.outcome.is_right()).collect();
+    if wrong.is_empty() {
+        return Ok(());
     }
+    // Where only variants are wrong, the plain kernels do meanwhile.
+    let all = |names: &[&str]| wrong.iter().all(|c| names.iter().any(|n| c.kernels.contains(n)));
+    let meanwhile = match () {
+        _ if all(&["_subgroup", "Subgroup"]) => "run with --no-fuse subgroup meanwhile, ",
+        _ if all(&["_workgroup", "Tiles"]) => "run with --no-fuse workgroup meanwhile, ",
+        _ => "",
+    };
+    Err(Failure::new(format!(
+        "{} of {} checks failed, so this adapter's results cannot be trusted: update the graphics \
+         driver, try another --backend or --adapter, {meanwhile}or compute with --software; please \
+         report it with this output",
+        wrong.len(),
+        report.checks.len()
+    )))
 }
 
 /// The operating system, as it calls itself.
@@ -94,11 +107,12 @@ fn describe(report: &Report) -> String {
         rest = others;
         text += &line(&row);
     }
+    text.push('\n');
     for check in checks.iter().filter(|check| !check.outcome.is_right()) {
-        text += &format!("\n{}", complaint(check));
+        text += &complaint(check);
     }
     let right = checks.len() - report.wrong;
-    text + &format!("\n{right} of {} checks right, in {:.1} s\n", checks.len(), report.seconds)
+    text + &format!("{right} of {} checks right, in {:.1} s\n", checks.len(), report.seconds)
 }
 
 /// What one operation made by the same kernels: the result nearest to its bound.
@@ -145,9 +159,63 @@ fn complaint(check: &Check) -> String {
     let what = match outcome {
         Outcome::Right { .. } => return String::new(),
         Outcome::Wrong { element, got, truth, bound, .. } => {
-            format!("element {element} is {got:e}, not {truth:e}, give or take {bound:.1e}")
+            format!("element {element} is {got:.6e}, not {truth:.6e}, give or take {bound:.1e}")
         }
         Outcome::Failed { reason } => reason.clone(),
     };
     format!("FAILED {op} {result} of {shape}, by {kernels}: {what}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(checks: &[(&str, Outcome)]) -> Report {
+        let check = |(kernels, outcome): &(&str, Outcome)| Check {
+            op: "conv2d".to_string(),
+            result: "y".to_string(),
+            kernels: kernels.to_string(),
+            shape: "1x2x3x4".to_string(),
+            outcome: outcome.clone(),
+        };
+        let checks: Vec<_> = checks.iter().map(check).collect();
+        Report {
+            version: "0",
+            interface: INTERFACE,
+            system: "none".to_string(),
+            adapter: crate::gpu::Gpu::noop().facts,
+            seconds: 1.0,
+            wrong: checks.iter().filter(|check| !check.outcome.is_right()).count(),
+            checks,
+        }
+    }
+
+    const RIGHT: Outcome = Outcome::Right { error: 1e-7, bound: 2e-7 };
+    const WRONG: Outcome =
+        Outcome::Wrong { element: 7, got: 2.0, truth: 1.0, error: 1.0, bound: 1e-6 };
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let report = report(&[("conv2d.forward", RIGHT), ("conv2d_subgroup.forward", WRONG)]);
+        let text = describe(&report);
+        let row = |kernels: &str| text.lines().find(|line| line.contains(kernels)).expect("a row");
+        assert!(row("conv2d.forward").contains(" ok "), "{text}");
+        assert!(row("conv2d_subgroup.forward").contains(" FAILED "), "{text}");
+        assert!(text.contains("element 7 is 2.000000e0, not 1.000000e0, give or take 1.0e-6"));
+        assert!(text.ends_with("1 of 2 checks right, in 1.0 s\n"), "{text}");
+    }
+
+    #[test]
+    fn what_to_do_depends_on_what_is_wrong() {
+        let said = |checks: &[(&str, Outcome)]| verdict(&report(checks)).err().map(|f| f.message);
+        assert_eq!(said(&[("conv2d.forward", RIGHT)]), None);
+        let failed = Outcome::Failed { reason: "out of memory".to_string() };
+        let one = said(&[("planned, Subgroup", WRONG), ("dense_subgroup.forward", failed.clone())]);
+        let one = one.expect("a failure");
+        assert!(one.starts_with("2 of 2 checks failed") && one.contains("--no-fuse subgroup"));
+        let tiles = said(&[("planned, LargeTiles", WRONG), ("conv2d.forward", RIGHT)]);
+        assert!(tiles.expect("a failure").contains("--no-fuse workgroup"));
+        let plain = said(&[("planned, LargeTiles", WRONG), ("conv2d.forward", failed)]);
+        assert!(!plain.expect("a failure").contains("--no-fuse"));
+    }
 }

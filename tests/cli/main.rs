@@ -10,6 +10,7 @@ mod devices;
 mod measure;
 mod profile;
 mod say;
+mod selftest;
 mod terminal;
 mod too_large;
 mod train;
