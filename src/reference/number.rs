@@ -7,7 +7,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 const UNIT: f64 = f32::EPSILON as f64;
 /// Roundings that count in full. Of more, which are independent, so that some go up and some down,
 /// the root counts: n of them add up to more than 6 sqrt(n) with a probability below 1e-7 (Higham and
-/// Mary 2019, *A new approach to probabilistic rounding error analysis*, theorem 2.4, lambda 6).
+/// Mary 2019, *A new approach to probabilistic rounding error analysis*, with lambda 6).
 const IN_FULL: f64 = 36.0;
 
 /// A value in f64, and a bound for the error that a kernel computing the same in f32 may make,
