@@ -164,6 +164,8 @@ pub mod config;
 
 pub mod data;
 
+pub mod numbers;
+
 pub mod train;
 
 pub mod profile;

@@ -35,7 +35,7 @@ impl<'t> Tensor<'t> {
         let loss = tape.temporary(&[1]);
         let tensors = [("x", self), ("label", label), ("loss_row", loss_row)];
         tape.dispatch(&KERNEL, "cross_entropy", &constants, &tensors, [batch, 1, 1]);
-        let tensors = [("loss_row", loss_row), ("loss", loss)];
+        let tensors = [("loss_made", loss_row), ("loss", loss)];
         tape.dispatch(&KERNEL, "mean", &constants[..1], &tensors, [1, 1, 1]);
         let label = label.id();
         loss.made_from(&[self], move |inputs, loss, dloss| {

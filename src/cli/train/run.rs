@@ -142,10 +142,15 @@ impl Run {
 
     /// One step's loss: stops the run when it is not finite, logs it when it is due.
     fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
-        if !loss.is_finite() {
+        let found = self.trainer.found().filter(|(at, _)| *at <= step);
+        let found = found.map(|(at, found)| format!("step {at}: {found}"));
+        let loss_found = (!loss.is_finite()).then(|| {
+            format!("the loss of step {step} is {loss} (--check-numbers every names the pass)")
+        });
+        if let Some(what) = found.or(loss_found) {
             // It may have to say the same of an earlier step.
             self.hear_of_saving(true)?;
-            return Err(self.diverged(&format!("the loss of step {step} is {loss}")));
+            return Err(self.diverged(&what));
         }
         if step.is_multiple_of(self.config.log_every) || validation.is_some() {
             self.loss = loss;
