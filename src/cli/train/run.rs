@@ -11,9 +11,9 @@ use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, progress_bar, say_above};
+use crate::cli::{Failure, progress_bar, say_above, warn};
 use crate::config::Config;
-use crate::metrics::{MetricsFile, Row};
+use crate::metrics::{MetricsFile, Row, Spikes};
 use crate::train::Trainer;
 
 /// A run under way.
@@ -24,6 +24,7 @@ pub(super) struct Run {
     pub(super) samples: Samples,
     pub(super) trainer: Trainer,
     pub(super) metrics: Option<MetricsFile>,
+    spikes: Spikes,
     pub(super) profiling: Option<Profiling>,
     pub(super) bar: ProgressBar,
     pub(super) started: Instant,
@@ -60,6 +61,7 @@ impl Run {
             samples,
             trainer,
             metrics,
+            spikes: Spikes::default(),
             profiling,
             bar,
             started: Instant::now(),
@@ -151,6 +153,9 @@ impl Run {
             // It may have to say the same of an earlier step.
             self.hear_of_saving(true)?;
             return Err(self.diverged(&what));
+        }
+        if let Some(spike) = self.spikes.note(step, loss) {
+            self.bar.suspend(|| warn(&spike.to_string()));
         }
         if step.is_multiple_of(self.config.log_every) || validation.is_some() {
             self.loss = loss;
