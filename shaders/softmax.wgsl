@@ -16,6 +16,7 @@ const CLASSES: u32 = 1u;
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(5) var<storage, read> dloss: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read> loss_made: array<f32>; // loss_row
 
 fn highest(b: u32) -> f32 {
     var top = x[b * CLASSES];
@@ -60,7 +61,7 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3<u32>) {
 fn mean() {
     var sum = 0.0;
     for (var b = 0u; b < BATCH; b++) {
-        sum += loss_row[b];
+        sum += loss_made[b];
     }
     loss[0] = sum / f32(BATCH);
 }

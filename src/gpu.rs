@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub use self::error::GpuError;
 pub(crate) use self::error::Heard;
 
+/// What carries WebGPU here, and its version.
+pub const INTERFACE: &str = "wgpu 30.0.1";
+
 /// Which programming interface to reach the GPU through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Backend {

@@ -126,6 +126,12 @@ impl Kernel {
         self.source.contains(&format!("var<storage, read_write> {variable}:"))
     }
 
+    /// Whether its entries may write floats to a variable of that name.
+    pub fn makes_floats(&self, variable: &str) -> bool {
+        let declared = format!("var<storage, read_write> {variable}: array<");
+        self.source.split(&declared).nth(1).is_some_and(|element| !element.starts_with("u32"))
+    }
+
     fn unroll(&self, lines: Vec<String>) -> String {
         let sizes: BTreeMap<String, usize> = lines.iter().filter_map(|l| size(l)).collect();
         let mut followers = BTreeMap::new();

@@ -140,6 +140,8 @@ pub mod recording;
 
 pub mod tape;
 
+pub mod reference;
+
 pub mod ops;
 
 pub mod model;
@@ -164,9 +166,13 @@ pub mod config;
 
 pub mod data;
 
+pub mod numbers;
+
 pub mod train;
 
 pub mod profile;
+
+pub mod selftest;
 
 pub mod checkpoint;
 

@@ -1,6 +1,7 @@
 //! What a run measures: `metrics.csv` while it trains, a confusion table at its end.
 
 mod confusion;
+mod spikes;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::{CheckpointError, atomic};
 
 pub use confusion::{CLASSES, ClassScore, Confusion, Report};
+pub use spikes::{Spike, Spikes};
 
 /// File name of the metrics in a run's folder.
 pub const METRICS_FILE: &str = "metrics.csv";

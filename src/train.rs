@@ -1,5 +1,6 @@
 //! Training: what a run records, and the network on a device that trains and classifies.
 
+mod guard;
 mod recordings;
 mod timed;
 
@@ -7,6 +8,7 @@ pub use recordings::Recordings;
 
 use std::collections::VecDeque;
 
+use self::guard::Guard;
 use crate::data::{Batches, Images};
 use crate::engine::{Copied, Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
@@ -35,8 +37,17 @@ pub struct Trainer {
     training: Option<Program>,
     inference: Option<Program>,
     batches: Option<Batches>,
-    losses: VecDeque<(u64, Pending)>,
+    losses: VecDeque<Arriving>,
+    guard: Option<Guard>,
     step: u64,
+}
+
+/// What a step has to say, on its way to the host.
+struct Arriving {
+    step: u64,
+    loss: Pending,
+    /// Counts of numbers that are not finite, of steps that are checked.
+    counts: Option<Pending>,
 }
 
 impl Trainer {
@@ -65,6 +76,7 @@ impl Trainer {
             inference,
             batches,
             losses: VecDeque::new(),
+            guard: None,
             step: 0,
         };
         trainer.write_bytes(trainer.recordings.images, &images.pixels);
@@ -204,7 +216,10 @@ impl Trainer {
     /// # Panics
     /// When only inference was recorded.
     pub fn submit_step(&mut self) -> Result<(), EngineError> {
-        self.step_by(Engine::run)
+        match self.is_checked() {
+            true => self.checked_step(),
+            false => self.step_by(Engine::run),
+        }
     }
 
     /// A step, its passes run by one of the engine's ways to run a program.
@@ -216,8 +231,8 @@ impl Trainer {
         let program = self.training.as_ref().expect("training was compiled");
         let ran = run(&mut self.engine, program)?;
         self.step += 1;
-        let pending = self.engine.fetch(loss, 1)?;
-        self.losses.push_back((self.step, pending));
+        let loss = self.engine.fetch(loss, 1)?;
+        self.losses.push_back(Arriving { step: self.step, loss, counts: None });
         Ok(ran)
     }
 
@@ -267,8 +282,11 @@ impl Trainer {
     fn arrived(&mut self, keep: usize) -> Result<Vec<(u64, f32)>, EngineError> {
         let mut arrived = Vec::new();
         while self.losses.len() > keep {
-            let Some((step, pending)) = self.losses.pop_front() else { break };
-            arrived.push((step, self.engine.collect(pending)?[0]));
+            let Some(Arriving { step, loss, counts }) = self.losses.pop_front() else { break };
+            if let Some(counts) = counts {
+                self.heed(step, counts)?;
+            }
+            arrived.push((step, self.engine.collect(loss)?[0]));
         }
         Ok(arrived)
     }

@@ -128,8 +128,8 @@ fn only_its_owner_names_a_shader() {
             let op = |kernel: &String| kernel.strip_suffix(&format!("_{plan}")).map(String::from);
             let variants = kernels.iter().all(|k| op(k).is_some_and(|op| ops().contains(&op)));
             assert!(variants, "{path} names {kernels:?}");
-        } else if path == "src/ceiling.rs" {
-            assert_eq!(kernels, ["ceiling"], "shaders that {path} names");
+        } else if let Some(own) = file("src/").filter(|own| ["ceiling", "numbers"].contains(own)) {
+            assert_eq!(kernels, [own], "shaders that {path} names");
         } else {
             assert!(kernels.is_empty(), "{path} names a shader; only src/ops and src/plan may");
         }
@@ -149,6 +149,14 @@ fn no_file_is_too_long() {
 fn the_version_has_a_changelog_entry() {
     let heading = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
     assert!(read("CHANGELOG.md").contains(&heading), "CHANGELOG.md has no{heading}");
+}
+
+#[test]
+fn the_interface_is_named_with_its_version() {
+    let lock = read("Cargo.lock");
+    let version = lock.split("name = \"wgpu\"\nversion = \"").nth(1);
+    let version = version.and_then(|rest| rest.split('"').next()).expect("a version of wgpu");
+    assert_eq!(inception::gpu::INTERFACE, format!("wgpu {version}"), "src/gpu.rs, Cargo.lock");
 }
 
 #[test]

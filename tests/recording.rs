@@ -32,7 +32,7 @@ conv1 conv2d.forward                         threads [1, 9, 1] x=x[2, 6, 6, 3] w
 conv1 relu.forward                           threads [72, 1, 1] x=conv1[2, 6, 6, 4] y=conv1[2, 6, 6, 4]
 fc1 dense.forward                            threads [5, 1, 1] x=conv1[2, 6, 6, 4] w=fc1/w[144, 10] b=fc1/b[10] y=fc1[2, 10]
 loss softmax.cross_entropy                   threads [2, 1, 1] x=fc1[2, 10] label=label[2] loss_row=loss[2]
-loss softmax.mean                            threads [1, 1, 1] loss_row=loss[2] loss=loss[1]
+loss softmax.mean                            threads [1, 1, 1] loss_made=loss[2] loss=loss[1]
 fill.forward                                 threads [1, 1, 1] y=[1]
 loss softmax.backward                        threads [2, 1, 1] x=fc1[2, 10] label=label[2] dloss=[1] dx=loss[2, 10]
 fc1 dense.backward_x                         threads [36, 1, 1] dy=loss[2, 10] w=fc1/w[144, 10] dx=fc1[2, 6, 6, 4]

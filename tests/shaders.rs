@@ -6,23 +6,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use inception::kernel::{self, Kernel, Value};
-use inception::{ceiling, ops, plan};
+use inception::{ceiling, numbers, ops, plan};
 use naga::back::{hlsl, msl, spv};
 
 /// Entry points of other names than `forward`, `backward`, `backward_*` and `update`, and why.
-const OTHER_ENTRIES: [(&str, &str); 7] = [
+const OTHER_ENTRIES: [(&str, &str); 10] = [
     ("batch", "images"),          // one of the two things that are gathered
     ("batch", "labels"),          // the other
     ("ceiling", "multiply_add"),  // the most arithmetic
     ("ceiling", "stream"),        // the most memory traffic
     ("conv2d", "flip"),           // turns the weights round for backward_x
+    ("numbers", "clear"),         // forgets what the step before found
+    ("numbers", "part"),          // checks a part of a tensor
+    ("numbers", "whole"),         // checks a tensor
     ("softmax", "cross_entropy"), // the loss of each example
     ("softmax", "mean"),          // the loss of the batch
 ];
 
-/// The kernels of the ops, those that plans put in their place, and those that measure adapters.
+/// The kernels of the ops, those that plans put in their place, those that check numbers, and those
+/// that measure adapters.
 fn kernels() -> impl Iterator<Item = &'static Kernel> {
-    ops::KERNELS.into_iter().chain(plan::KERNELS).chain(ceiling::KERNELS)
+    let ours = ops::KERNELS.into_iter().chain(plan::KERNELS);
+    ours.chain(numbers::KERNELS).chain(ceiling::KERNELS)
 }
 
 /// What a plan may repeat: rows, columns and terms that a thread holds, loads that it makes.

@@ -56,12 +56,6 @@ fn judge(index: usize, facts: AdapterFacts) -> Device {
 }
 
 fn describe(device: &Device) -> String {
-    let facts = &device.facts;
-    let subgroup = match facts.subgroup {
-        [0, 0] => "none".to_string(),
-        [low, high] if low == high => low.to_string(),
-        [low, high] => format!("{low} to {high}"),
-    };
     let tutorial = match &device.tutorial_misfit {
         None => format!(
             "fits the limits; training takes {} of device memory",
@@ -69,20 +63,34 @@ fn describe(device: &Device) -> String {
         ),
         Some(reason) => format!("does not fit: {reason}"),
     };
+    let (index, facts) = (device.index, &device.facts);
+    let known = self::facts(facts);
+    format!("{index}: {}\n{known}   tutorial network  {tutorial}", facts.name)
+}
+
+/// What there is to know of an adapter but its name, a line each.
+pub(super) fn facts(facts: &AdapterFacts) -> String {
+    let subgroup = match facts.subgroup {
+        [0, 0] => "none".to_string(),
+        [low, high] if low == high => low.to_string(),
+        [low, high] => format!("{low} to {high}"),
+    };
     let lines = [
-        format!("{}: {}", device.index, facts.name),
-        format!("   type              {}, {}", facts.kind, facts.backend),
-        format!("   driver            {}", facts.driver),
-        format!("   buffer / binding  {} / {}", bytes(facts.max_buffer), bytes(facts.max_binding)),
+        format!("   type              {}, {}\n", facts.kind, facts.backend),
+        format!("   driver            {}\n", facts.driver),
         format!(
-            "   workgroups        {} threads, {} of memory, {} an axis",
+            "   buffer / binding  {} / {}\n",
+            bytes(facts.max_buffer),
+            bytes(facts.max_binding)
+        ),
+        format!(
+            "   workgroups        {} threads, {} of memory, {} an axis\n",
             facts.workgroup_threads,
             bytes(facts.workgroup_memory.into()),
             facts.max_workgroups
         ),
-        format!("   subgroups         {subgroup}"),
-        format!("   features          {}", facts.features.join(", ")),
-        format!("   tutorial network  {tutorial}"),
+        format!("   subgroups         {subgroup}\n"),
+        format!("   features          {}\n", facts.features.join(", ")),
     ];
-    lines.join("\n")
+    lines.concat()
 }

@@ -12,6 +12,7 @@ mod profile;
 mod rates;
 mod report;
 mod samples;
+mod selftest;
 mod terminal;
 mod test;
 mod train;
@@ -148,6 +149,7 @@ enum Command {
     Report(report::ReportCommand),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
+    Selftest(selftest::SelftestCommand),
     Completions(manual::CompletionsCommand),
     Man(manual::ManCommand),
 }
@@ -198,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Report(command) => report::run(command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
+        Command::Selftest(command) => selftest::run(command, &cli.global),
         Command::Completions(command) => manual::completions(command),
         Command::Man(command) => manual::man(command),
     };

@@ -10,7 +10,7 @@ mod stop;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::profile::Profiling;
 use self::report::Shown;
@@ -55,9 +55,34 @@ pub(super) struct TrainCommand {
     /// Write event files for TensorBoard into this folder; made if missing
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
+    /// Check all numbers that a step makes, not only the loss, for NaN and infinity
+    #[arg(long, value_name = "WHEN", default_value = "sampled")]
+    check_numbers: CheckNumbers,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Which steps are checked.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum CheckNumbers {
+    /// None
+    Off,
+    /// The first and each hundredth after it
+    Sampled,
+    /// All, so that the pass is named in which they appear
+    Every,
+}
+
+impl CheckNumbers {
+    /// How many steps lie between two that are checked.
+    fn steps(self) -> Option<u64> {
+        match self {
+            CheckNumbers::Off => None,
+            CheckNumbers::Sampled => Some(100),
+            CheckNumbers::Every => Some(1),
+        }
+    }
 }
 
 pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure> {
@@ -116,6 +141,9 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     let trainer = while_saying("preparing the network", || {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
         set_weights(&mut trainer, initial, resumed)?;
+        if let Some(every) = command.check_numbers.steps() {
+            trainer.check_numbers(every)?;
+        }
         if saver.is_some() {
             trainer.make_room_for_snapshots()?;
         }

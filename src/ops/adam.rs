@@ -2,6 +2,7 @@
 
 use super::elementwise;
 use crate::kernel::{Constant, Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, fixed};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("adam");
@@ -53,5 +54,78 @@ pub fn adam<'t>(parameters: &[Tensor<'t>], rate: Tensor<'t>, adam: Adam) {
             let tensors = [("g", g), ("m", m), ("v", v), ("w", w)];
             elementwise(&KERNEL, "update", &constants, &tensors, &[("rate", rate)]);
         });
+    }
+}
+
+impl Adam {
+    /// A weight's mean, mean square and value after one more step, in plain arithmetic.
+    pub fn plainly(&self, [m, v, w]: [Number; 3], g: Number, rate: Number) -> [Number; 3] {
+        let constant = Number::rounded;
+        let m = constant(self.beta1) * m + constant(1.0 - self.beta1) * g;
+        let v = constant(self.beta2) * v + constant(1.0 - self.beta2) * g * g;
+        [m, v, w - rate * m / (v.sqrt() + constant(self.epsilon))]
+    }
+}
+
+/// The update in plain loops: three steps of weights that are zero at first, by one gradient.
+#[derive(Clone, Debug)]
+pub struct PlainAdam {
+    /// The weights' extents: of a dense layer's, whose examples make the gradient, where there are
+    /// examples.
+    pub shape: [usize; 2],
+    /// Examples of the dense layer; 0 where the gradient is given.
+    pub examples: usize,
+}
+
+impl Reference for PlainAdam {
+    fn op(&self) -> &'static str {
+        "adam"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let [depth, out] = self.shape;
+        let rate = fixed("rate", &[1], [0.01]);
+        let mut drawn = |name, shape: [usize; 2]| fixed(name, &shape, random.floats(&shape));
+        match self.examples {
+            0 => vec![rate, drawn("g", self.shape)],
+            examples => {
+                vec![rate, drawn("dy", [examples, out]), drawn("x", [examples, depth])]
+            }
+        }
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        let tape = inputs[0].tape();
+        let w = tape.parameter("w", &self.shape);
+        match inputs[2..] {
+            [x] => x.dense(w, tape.input("b", &self.shape[1..])).backward(inputs[1]),
+            _ => w.accumulate(inputs[1]),
+        }
+        adam(&[w], inputs[0], Adam::default());
+        w
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let (rate, out) = (inputs[0][0], self.shape[1]);
+        let gradient = |i: usize| match &inputs[2..] {
+            [x] => {
+                let rows = x.chunks(self.shape[0]).zip(inputs[1].chunks(out));
+                rows.map(|(x, dy)| x[i / out] * dy[i % out]).sum()
+            }
+            _ => inputs[1][i],
+        };
+        let trained = (0..self.shape[0] * out).map(|i| {
+            let (step, start) = (Adam::default(), [Number::exact(0.0); 3]);
+            (0..self.runs()).fold(start, |state, _| step.plainly(state, gradient(i), rate))[2]
+        });
+        trained.collect()
+    }
+
+    fn backward(&self, inputs: &[Vec<Number>], _: &[Number]) -> Vec<Vec<Number>> {
+        vec![vec![]; inputs.len()]
+    }
+
+    fn runs(&self) -> usize {
+        3
     }
 }

@@ -2,6 +2,7 @@
 
 use super::elementwise;
 use crate::kernel::{Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, float};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("add");
@@ -20,5 +21,31 @@ impl<'t> Tensor<'t> {
             inputs[0].accumulate(dy);
             inputs[1].accumulate(dy);
         })
+    }
+}
+
+/// The sum in plain loops, of tensors of that shape.
+#[derive(Clone, Debug)]
+pub struct PlainAdd(pub Vec<usize>);
+
+impl Reference for PlainAdd {
+    fn op(&self) -> &'static str {
+        "add"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        ["a", "b"].map(|name| float(name, &self.0, random.floats(&self.0))).to_vec()
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        inputs[0].add(inputs[1])
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        inputs[0].iter().zip(&inputs[1]).map(|(a, b)| *a + *b).collect()
+    }
+
+    fn backward(&self, _: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        vec![dy.to_vec(), dy.to_vec()]
     }
 }

@@ -1,6 +1,7 @@
 //! A batch gathered from images that stay on the device.
 
 use crate::kernel::{Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, whole};
 use crate::tape::{Tape, Tensor};
 
 pub(super) static KERNEL: Kernel = kernel!("batch");
@@ -33,4 +34,51 @@ pub fn batch_labels<'t>(bytes: Tensor<'t>, rows: Tensor<'t>) -> Tensor<'t> {
     let tensors = [("bytes", bytes), ("rows", rows), ("label", label)];
     tape.dispatch(&KERNEL, "labels", &constants, &tensors, [rows.len(), 1, 1]);
     label
+}
+
+/// The batch's images in plain loops.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainBatch {
+    /// Images to choose from.
+    pub count: usize,
+    /// Height and width.
+    pub image: [usize; 2],
+    /// What bytes are divided by.
+    pub divisor: f32,
+    /// Images in the batch.
+    pub batch: usize,
+}
+
+impl Reference for PlainBatch {
+    fn op(&self) -> &'static str {
+        "batch"
+    }
+
+    /// Random bytes and rows, the last row among them.
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let words = (self.count * self.image[0] * self.image[1]).div_ceil(4);
+        let packed: Vec<_> = (0..words).map(|_| random.bits() as u32).collect();
+        let last = self.count - 1;
+        let mut rows: Vec<_> = (0..self.batch).map(|_| random.between(0, last) as u32).collect();
+        rows[self.batch - 1] = last as u32;
+        vec![whole("bytes", &[words], packed), whole("rows", &[self.batch], rows)]
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        batch_images(inputs[0], inputs[1], self.image, self.divisor)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let bytes: Vec<u8> =
+            inputs[0].iter().flat_map(|word| (word.value as u32).to_le_bytes()).collect();
+        let length = self.image[0] * self.image[1];
+        let rows = inputs[1].iter().map(|row| row.value as usize);
+        let images = rows.flat_map(|row| &bytes[row * length..][..length]);
+        let divisor = Number::exact(self.divisor.into());
+        images.map(|&byte| Number::exact(byte.into()) / divisor).collect()
+    }
+
+    fn backward(&self, _: &[Vec<Number>], _: &[Number]) -> Vec<Vec<Number>> {
+        vec![vec![], vec![]]
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{columns_type, width};
 use crate::kernel::{Constant, Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, float};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("concat");
@@ -49,4 +50,59 @@ pub fn concat<'t>(inputs: &[Tensor<'t>]) -> Tensor<'t> {
             }
         }
     })
+}
+
+/// Concatenation in plain loops.
+#[derive(Clone, Debug)]
+pub struct PlainConcat {
+    /// The extents before the channels.
+    pub pixels: Vec<usize>,
+    /// Channels of each input, at most four.
+    pub channels: Vec<usize>,
+}
+
+impl PlainConcat {
+    fn count(&self) -> usize {
+        self.pixels.iter().product()
+    }
+}
+
+impl Reference for PlainConcat {
+    fn op(&self) -> &'static str {
+        "concat"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let inputs = ["x0", "x1", "x2", "x3"].into_iter().zip(&self.channels);
+        let made = inputs.map(|(name, channels)| {
+            let shape = [&self.pixels[..], &[*channels]].concat();
+            float(name, &shape, random.floats(&shape))
+        });
+        made.collect()
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        concat(inputs)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let mut y = Vec::new();
+        for pixel in 0..self.count() {
+            for (x, channels) in inputs.iter().zip(&self.channels) {
+                y.extend(&x[pixel * channels..][..*channels]);
+            }
+        }
+        y
+    }
+
+    fn backward(&self, _: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        let mut gradients = vec![Vec::new(); self.channels.len()];
+        let mut rest = dy.iter().copied();
+        for _ in 0..self.count() {
+            for (dx, channels) in gradients.iter_mut().zip(&self.channels) {
+                dx.extend(rest.by_ref().take(*channels));
+            }
+        }
+        gradients
+    }
 }

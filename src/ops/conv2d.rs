@@ -2,6 +2,7 @@
 
 use super::{columns_type, width};
 use crate::kernel::{Constant, Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, extent, float};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("conv2d");
@@ -212,4 +213,100 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
         [geometry.column_threads(), rows.div_ceil(tile), splits],
     );
     w.accumulate(if splits == 1 { partial } else { partial.sum_rows(1) });
+}
+
+/// A convolution in plain loops.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainConv2d {
+    /// Images.
+    pub batch: usize,
+    /// Their height and width.
+    pub size: [usize; 2],
+    /// Their channels.
+    pub channels: usize,
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Channels of the result.
+    pub out: usize,
+    /// From window to window.
+    pub stride: usize,
+    /// What is beyond the border.
+    pub padding: Padding,
+}
+
+impl PlainConv2d {
+    /// Output extents and padding before the first pixel.
+    fn extents(&self) -> [(usize, usize); 2] {
+        [0, 1].map(|a| extent(self.size[a], self.kernel[a], self.stride, self.padding))
+    }
+
+    /// Calls `visit` with the places in x, w and y of each product of the sum.
+    fn products(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let [height, width] = self.size;
+        let [(out_h, top), (out_w, left)] = self.extents();
+        for b in 0..self.batch {
+            for oy in 0..out_h {
+                for ox in 0..out_w {
+                    for ky in 0..self.kernel[0] {
+                        for kx in 0..self.kernel[1] {
+                            // In padded x; what lies in the padding is zero.
+                            let (py, px) = (oy * self.stride + ky, ox * self.stride + kx);
+                            if py < top || px < left || py - top >= height || px - left >= width {
+                                continue;
+                            }
+                            let x = ((b * height + py - top) * width + px - left) * self.channels;
+                            let w = (ky * self.kernel[1] + kx) * self.channels;
+                            let y = ((b * out_h + oy) * out_w + ox) * self.out;
+                            for c in 0..self.channels {
+                                for n in 0..self.out {
+                                    visit(x + c, (w + c) * self.out + n, y + n);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Reference for PlainConv2d {
+    fn op(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let x = [self.batch, self.size[0], self.size[1], self.channels];
+        let w = [self.kernel[0], self.kernel[1], self.channels, self.out];
+        vec![
+            float("x", &x, random.floats(&x)),
+            float("w", &w, random.floats(&w)),
+            float("b", &[self.out], random.floats(&[self.out])),
+        ]
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        inputs[0].conv2d(inputs[1], inputs[2], self.stride, self.padding)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let [x, w, b] = inputs else { unreachable!() };
+        let [(out_h, _), (out_w, _)] = self.extents();
+        let mut y = b.repeat(self.batch * out_h * out_w);
+        self.products(|at_x, at_w, at_y| y[at_y] += x[at_x] * w[at_w]);
+        y
+    }
+
+    fn backward(&self, inputs: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        let [x, w, b] = inputs else { unreachable!() };
+        let [mut dx, mut dw, mut db] = [x, w, b].map(|v| vec![Number::default(); v.len()]);
+        self.products(|at_x, at_w, at_y| {
+            dx[at_x] += dy[at_y] * w[at_w];
+            dw[at_w] += dy[at_y] * x[at_x];
+        });
+        for (i, dy) in dy.iter().enumerate() {
+            db[i % self.out] += *dy;
+        }
+        vec![dx, dw, db]
+    }
 }

@@ -3,6 +3,7 @@
 use super::{columns_type, width};
 use crate::kernel::{Constant, Kernel, kernel};
 use crate::recording::Rows;
+use crate::reference::{Given, Number, Random, Reference, float};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("dense");
@@ -88,5 +89,59 @@ impl<'t> Tensor<'t> {
                 b.accumulate(dy.sum_rows(1));
             }
         })
+    }
+}
+
+/// A fully connected layer in plain loops: batch, depth, columns.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainDense(pub usize, pub usize, pub usize);
+
+impl Reference for PlainDense {
+    fn op(&self) -> &'static str {
+        "dense"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let &PlainDense(batch, depth, out) = self;
+        vec![
+            float("x", &[batch, depth], random.floats(&[batch, depth])),
+            float("w", &[depth, out], random.floats(&[depth, out])),
+            float("b", &[out], random.floats(&[out])),
+        ]
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        inputs[0].dense(inputs[1], inputs[2])
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let &PlainDense(batch, depth, out) = self;
+        let [x, w, b] = inputs else { unreachable!() };
+        let mut y = b.repeat(batch);
+        for m in 0..batch {
+            for k in 0..depth {
+                for n in 0..out {
+                    y[m * out + n] += x[m * depth + k] * w[k * out + n];
+                }
+            }
+        }
+        y
+    }
+
+    fn backward(&self, inputs: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        let &PlainDense(batch, depth, out) = self;
+        let [x, w, b] = inputs else { unreachable!() };
+        let [mut dx, mut dw, mut db] = [x, w, b].map(|v| vec![Number::default(); v.len()]);
+        for m in 0..batch {
+            for n in 0..out {
+                let dy = dy[m * out + n];
+                db[n] += dy;
+                for k in 0..depth {
+                    dx[m * depth + k] += dy * w[k * out + n];
+                    dw[k * out + n] += dy * x[m * depth + k];
+                }
+            }
+        }
+        vec![dx, dw, db]
     }
 }

@@ -2,6 +2,7 @@
 
 use super::elementwise;
 use crate::kernel::{Constant, Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, float, whole};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("dropout");
@@ -34,5 +35,65 @@ impl<'t> Tensor<'t> {
             elementwise(&KERNEL, "backward", &constants, &tensors, &[("key", key)]);
             inputs[0].accumulate(dx);
         })
+    }
+}
+
+/// Dropout in plain loops, over the key's two numbers.
+#[derive(Clone, Debug)]
+pub struct PlainDropout {
+    /// The tensor's extents.
+    pub shape: Vec<usize>,
+    /// Share that is dropped.
+    pub rate: f32,
+    /// Which dropout of its network.
+    pub layer: u32,
+}
+
+/// PCG-RXS-M-XS with 32 bits of state and output (O'Neill 2014).
+fn hash(value: u32) -> u32 {
+    let state = value.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+    let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
+    (word >> 22) ^ word
+}
+
+impl PlainDropout {
+    /// Whether each element is kept, in order.
+    pub fn kept(&self, key: [u32; 2]) -> impl Iterator<Item = bool> + use<> {
+        let drawn = hash(key[1] ^ hash(key[0] ^ hash(self.layer)));
+        let below = f64::from(1.0 - self.rate) * 4_294_967_296.0;
+        (0..).map(move |element: u32| f64::from(hash(element ^ drawn)) < below)
+    }
+
+    fn masked(&self, values: &[Number], key: &[Number]) -> Vec<Number> {
+        let keep = Number::exact(f64::from(1.0 - self.rate));
+        let kept = self.kept([key[0].value as u32, key[1].value as u32]);
+        let masked = |(value, kept): (&Number, bool)| match kept {
+            true => *value / keep,
+            false => Number::exact(0.0),
+        };
+        values.iter().zip(kept).map(masked).collect()
+    }
+}
+
+impl Reference for PlainDropout {
+    fn op(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let key = [random.bits() as u32, random.between(0, 100) as u32];
+        vec![float("x", &self.shape, random.floats(&self.shape)), whole("key", &[2], key)]
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        inputs[0].dropout(self.rate, inputs[1], self.layer)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        self.masked(&inputs[0], &inputs[1])
+    }
+
+    fn backward(&self, inputs: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        vec![self.masked(dy, &inputs[1]), vec![]]
     }
 }

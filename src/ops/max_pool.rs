@@ -3,6 +3,7 @@
 use super::conv2d::{Padding, output};
 use super::{columns_type, width};
 use crate::kernel::{Constant, Kernel, Value, kernel};
+use crate::reference::{Given, Number, Random, Reference, extent, float};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("max_pool");
@@ -67,5 +68,82 @@ impl<'t> Tensor<'t> {
             y.tape().dispatch(&KERNEL, "backward", &constants, &tensors, threads);
             inputs[0].accumulate(dx);
         })
+    }
+}
+
+/// Max-pooling in plain loops.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainMaxPool {
+    /// Batch, height, width, channels.
+    pub shape: [usize; 4],
+    /// Extent of the window.
+    pub size: usize,
+    /// From window to window.
+    pub stride: usize,
+    /// What is beyond the border.
+    pub padding: Padding,
+}
+
+impl PlainMaxPool {
+    /// For each output the place in x of its maximum, the first of equal ones.
+    pub fn winners(&self, x: &[Number]) -> Vec<usize> {
+        let [batch, height, width, channels] = self.shape;
+        let (out_h, top) = extent(height, self.size, self.stride, self.padding);
+        let (out_w, left) = extent(width, self.size, self.stride, self.padding);
+        let mut winners = Vec::new();
+        for b in 0..batch {
+            for oy in 0..out_h {
+                for ox in 0..out_w {
+                    for c in 0..channels {
+                        let mut best = None;
+                        for py in oy * self.stride..oy * self.stride + self.size {
+                            for px in ox * self.stride..ox * self.stride + self.size {
+                                if py < top || px < left || py - top >= height || px - left >= width
+                                {
+                                    continue;
+                                }
+                                let pixel = (b * height + py - top) * width + px - left;
+                                let here = pixel * channels + c;
+                                let wins = |best: usize| x[here].value > x[best].value;
+                                if best.is_none_or(wins) {
+                                    best = Some(here);
+                                }
+                            }
+                        }
+                        winners.push(best.expect("a window shows something"));
+                    }
+                }
+            }
+        }
+        winners
+    }
+}
+
+impl Reference for PlainMaxPool {
+    fn op(&self) -> &'static str {
+        "max_pool"
+    }
+
+    /// Few values, so that many are equal.
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let x: Vec<f32> = random.floats(&self.shape).iter().map(|x| (x * 4.0).round()).collect();
+        vec![float("x", &self.shape, x)]
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        inputs[0].max_pool(self.size, self.stride, self.padding)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let x = &inputs[0];
+        self.winners(x).into_iter().map(|at| x[at]).collect()
+    }
+
+    fn backward(&self, inputs: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        let mut dx = vec![Number::default(); inputs[0].len()];
+        for (at, dy) in self.winners(&inputs[0]).into_iter().zip(dy) {
+            dx[at] += *dy;
+        }
+        vec![dx]
     }
 }

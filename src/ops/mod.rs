@@ -18,10 +18,19 @@ mod relu;
 mod softmax;
 mod sum_rows;
 
-pub use adam::{Adam, adam};
-pub use batch::{batch_images, batch_labels};
-pub use concat::concat;
-pub use conv2d::Padding;
+pub use adam::{Adam, PlainAdam, adam};
+pub use add::PlainAdd;
+pub use avg_pool::PlainAvgPool;
+pub use batch::{PlainBatch, batch_images, batch_labels};
+pub use concat::{PlainConcat, concat};
+pub use conv2d::{Padding, PlainConv2d};
+pub use dense::PlainDense;
+pub use dropout::PlainDropout;
+pub use lrn::PlainLrn;
+pub use max_pool::PlainMaxPool;
+pub use relu::PlainRelu;
+pub use softmax::{PlainCrossEntropy, PlainSoftmax};
+pub use sum_rows::PlainSumRows;
 
 use crate::kernel::{Constant, Kernel, Value};
 use crate::recording::Rows;

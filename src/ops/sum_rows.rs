@@ -2,6 +2,7 @@
 
 use super::{columns_type, width};
 use crate::kernel::{Kernel, kernel};
+use crate::reference::{Given, Number, Random, Reference, float};
 use crate::tape::Tensor;
 
 pub(super) static KERNEL: Kernel = kernel!("sum_rows");
@@ -52,5 +53,34 @@ impl<'t> Tensor<'t> {
         ];
         let threads = [height.div_ceil(chunk) * groups.div_ceil(SPAN), 1, 1];
         self.tape().dispatch(&KERNEL, "forward", &constants, &[("x", self), ("y", y)], threads);
+    }
+}
+
+/// The sum in plain loops: rows and columns.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainSumRows(pub usize, pub usize);
+
+impl Reference for PlainSumRows {
+    fn op(&self) -> &'static str {
+        "sum_rows"
+    }
+
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        let shape = [self.0, self.1];
+        vec![float("x", &shape, random.floats(&shape))]
+    }
+
+    fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
+        inputs[0].sum_rows(1)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        let &PlainSumRows(rows, columns) = self;
+        let sum = |n| (0..rows).map(|r| inputs[0][r * columns + n]).sum();
+        (0..columns).map(sum).collect()
+    }
+
+    fn backward(&self, _: &[Vec<Number>], _: &[Number]) -> Vec<Vec<Number>> {
+        vec![vec![]]
     }
 }

@@ -14,6 +14,7 @@ mod measure;
 mod profile;
 mod report;
 mod say;
+mod selftest;
 mod terminal;
 mod too_large;
 mod train;

@@ -4,7 +4,7 @@ use inception::ops::{Adam, adam};
 use inception::recording::{Recording, TensorId};
 use inception::tape::Tape;
 
-use crate::check::{self, Lab, Random, Values};
+use crate::check::{self, Draw, Lab, Number, Random, Values};
 
 /// One variable under Adam.
 struct Trained {
@@ -65,25 +65,24 @@ fn agrees_with_plain_loops() {
         let (shape, rule) = (random.shape(), rules[case % 2]);
         let name = format!("w{case} {shape:?}");
         let trained = Trained::new(&lab.tape, &name, &shape, rule);
-        let mut w = random.floats(&shape);
-        let start = w.clone();
+        let start = random.floats(&shape);
         let steps: Vec<_> = (1..=4u32).map(|t| (0.01 / t as f32, random.floats(&shape))).collect();
         let got = trained.train(&mut lab, &start, steps.iter().cloned());
-        let mut truth = check::wide(&w);
-        let (mut m, mut v) = (vec![0.0; w.len()], vec![0.0; w.len()]);
+        let exact = |value: f32| Number::exact(value.into());
+        let mut truth: Vec<_> = start.iter().map(|&w| [exact(0.0), exact(0.0), exact(w)]).collect();
+        let values = |truth: &[[Number; 3]], which: usize| -> Vec<_> {
+            truth.iter().map(|state| state[which].value).collect()
+        };
         for (step, (rate, gradient)) in steps.iter().enumerate() {
-            for i in 0..w.len() {
-                let g = f64::from(gradient[i]);
-                m[i] = rule.beta1 * m[i] + (1.0 - rule.beta1) * g;
-                v[i] = rule.beta2 * v[i] + (1.0 - rule.beta2) * g * g;
-                truth[i] -= f64::from(*rate) * m[i] / (v[i].sqrt() + rule.epsilon);
+            for (state, &g) in truth.iter_mut().zip(gradient) {
+                *state = rule.plainly(*state, exact(g), exact(*rate));
             }
-            check::close(&name, "w", &got[step], &truth, WEIGHTS);
+            check::close(&name, "w", &got[step], &values(&truth, 2), WEIGHTS);
         }
-        w = lab.read(&trained.recording, trained.m);
-        check::close(&name, "m", &w, &m, WEIGHTS);
-        w = lab.read(&trained.recording, trained.v);
-        check::close(&name, "v", &w, &v, WEIGHTS);
+        let m = lab.read(&trained.recording, trained.m);
+        check::close(&name, "m", &m, &values(&truth, 0), WEIGHTS);
+        let v = lab.read(&trained.recording, trained.v);
+        check::close(&name, "v", &v, &values(&truth, 1), WEIGHTS);
     }
 }
 

@@ -1,39 +1,25 @@
 //! Sum of two tensors, and the sums of gradients that the tape makes of it.
 
-use inception::tape::Tape;
+use inception::ops::PlainAdd;
+use inception::tape::{Tape, Tensor};
 
-use crate::check::{self, PRODUCTS, Random, Reference, float};
-
-#[derive(Debug)]
-struct Add(#[allow(dead_code)] Vec<usize>);
-
-impl Reference for Add {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        inputs[0].iter().zip(&inputs[1]).map(|(a, b)| a + b).collect()
-    }
-
-    fn backward(&self, _: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        vec![dy.to_vec(), dy.to_vec()]
-    }
-}
+use crate::check::{self, Draw, Given, Number, PRODUCTS, Random, Reference, float};
 
 #[test]
 fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(41);
     for _ in 0..24 {
-        let shape = random.shape();
-        let inputs = ["a", "b"].map(|name| float(name, &shape, random.floats(&shape)));
+        let add = PlainAdd(random.shape());
         // One rounding, of at most 2^-24 of the sum.
-        Add(shape).agrees(&mut lab, &inputs, 1e-7, |t| t[0].add(t[1]));
+        check::agrees(&mut lab, &add, &add.inputs(&mut random), 1e-7);
     }
 }
 
 #[test]
 fn the_plain_loops_differentiate() {
-    let mut random = Random::new(42);
-    let inputs = ["a", "b"].map(|name| float(name, &[9], random.floats(&[9])));
-    Add(vec![9]).differentiates(&inputs);
+    let add = PlainAdd(vec![9]);
+    check::differentiates(&add, &add.inputs(&mut Random::new(42)));
 }
 
 /// y = relu(x) + (x + x) + relu(x), with x and relu(x) used several times.
@@ -41,25 +27,38 @@ fn the_plain_loops_differentiate() {
 struct Branches;
 
 impl Reference for Branches {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        inputs[0].iter().map(|x| 2.0 * x + 2.0 * x.max(0.0)).collect()
+    fn op(&self) -> &'static str {
+        "add"
     }
 
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let slope = |x: f64| if x > 0.0 { 4.0 } else { 2.0 };
-        vec![inputs[0].iter().zip(dy).map(|(x, dy)| slope(*x) * dy).collect()]
+    fn inputs(&self, random: &mut Random) -> Vec<Given> {
+        vec![float("x", &[5, 7], random.floats(&[5, 7]))]
+    }
+
+    fn record<'t>(&self, t: &[Tensor<'t>]) -> Tensor<'t> {
+        let r = t[0].relu();
+        r.add(t[0].add(t[0])).add(r)
+    }
+
+    fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
+        inputs[0].iter().map(|&x| x.relu() + (x + x) + x.relu()).collect()
+    }
+
+    fn backward(&self, inputs: &[Vec<Number>], dy: &[Number]) -> Vec<Vec<Number>> {
+        let gradient = |(x, &dy): (&Number, &Number)| {
+            let through_relu = dy.where_positive(*x);
+            through_relu + (dy + dy) + through_relu
+        };
+        vec![inputs[0].iter().zip(dy).map(gradient).collect()]
     }
 }
 
 #[test]
 fn a_tensor_used_often_gets_the_sum_of_its_gradients() {
     let Some(mut lab) = check::lab() else { return };
-    let x = [float("x", &[5, 7], Random::new(43).floats(&[5, 7]))];
-    Branches.differentiates(&x);
-    Branches.agrees(&mut lab, &x, PRODUCTS, |t| {
-        let r = t[0].relu();
-        r.add(t[0].add(t[0])).add(r)
-    });
+    let x = Branches.inputs(&mut Random::new(43));
+    check::differentiates(&Branches, &x);
+    check::agrees(&mut lab, &Branches, &x, PRODUCTS);
 }
 
 #[test]

@@ -3,85 +3,25 @@
 //! Compared within [`PRODUCTS`]: a mean is a sum of at most some dozens of f32 and a division, for
 //! which WGSL allows 2.5 units in the last place; a gradient is a sum of such quotients.
 
-use inception::ops::Padding;
+use inception::ops::{Padding, PlainAvgPool};
 
-use crate::check::{self, PRODUCTS, Random, Reference, float};
-use crate::conv2d::{extent, padding};
+use crate::check::{self, Draw, PRODUCTS, Random, float};
+use crate::conv2d::padding;
 
-/// Average pooling in plain loops.
-#[derive(Clone, Copy, Debug)]
-struct Pool {
-    /// Batch, height, width, channels.
-    shape: [usize; 4],
-    size: usize,
-    stride: usize,
-    same: bool,
-}
-
-impl Pool {
-    fn random(random: &mut Random) -> Pool {
-        let size = random.between(1, 7);
-        let same = random.between(0, 1) == 0;
-        let least = if same { 1 } else { size };
-        Pool {
-            shape: [
-                random.between(1, 3),
-                random.between(least, 11),
-                random.between(least, 11),
-                random.pick(&[1, 2, 3, 4, 5, 8, 12, 36]),
-            ],
-            size,
-            stride: random.between(1, 3),
-            same,
-        }
-    }
-
-    /// For each output the places in x that its window shows.
-    fn windows(&self) -> Vec<Vec<usize>> {
-        let [batch, height, width, channels] = self.shape;
-        let (out_h, top) = extent(height, self.size, self.stride, self.same);
-        let (out_w, left) = extent(width, self.size, self.stride, self.same);
-        let mut windows = Vec::new();
-        for b in 0..batch {
-            for oy in 0..out_h {
-                for ox in 0..out_w {
-                    for c in 0..channels {
-                        let mut window = Vec::new();
-                        for py in oy * self.stride..oy * self.stride + self.size {
-                            for px in ox * self.stride..ox * self.stride + self.size {
-                                if (top..top + height).contains(&py)
-                                    && (left..left + width).contains(&px)
-                                {
-                                    let pixel = (b * height + py - top) * width + px - left;
-                                    window.push(pixel * channels + c);
-                                }
-                            }
-                        }
-                        windows.push(window);
-                    }
-                }
-            }
-        }
-        windows
-    }
-}
-
-impl Reference for Pool {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let mean = |window: Vec<usize>| {
-            window.iter().map(|&at| inputs[0][at]).sum::<f64>() / window.len() as f64
-        };
-        self.windows().into_iter().map(mean).collect()
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let mut dx = vec![0.0; inputs[0].len()];
-        for (window, dy) in self.windows().into_iter().zip(dy) {
-            for &at in &window {
-                dx[at] += dy / window.len() as f64;
-            }
-        }
-        vec![dx]
+fn random_pool(random: &mut Random) -> PlainAvgPool {
+    let size = random.between(1, 7);
+    let padding = random.pick(&[Padding::Same, Padding::Valid]);
+    let least = if padding == Padding::Same { 1 } else { size };
+    PlainAvgPool {
+        shape: [
+            random.between(1, 3),
+            random.between(least, 11),
+            random.between(least, 11),
+            random.pick(&[1, 2, 3, 4, 5, 8, 12, 36]),
+        ],
+        size,
+        stride: random.between(1, 3),
+        padding,
     }
 }
 
@@ -90,16 +30,14 @@ fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(131);
     for case in 0..24 {
-        let pool = Pool::random(&mut random);
+        let pool = random_pool(&mut random);
         let mut x = random.floats(&pool.shape);
         if case % 3 == 0 {
             // Far from zero, where a padding pixel in the divisor would weigh most.
             x.iter_mut().for_each(|x| *x += 10.0);
         }
         let x = [float("x", &pool.shape, x)];
-        pool.agrees(&mut lab, &x, PRODUCTS, |t| {
-            t[0].avg_pool(pool.size, pool.stride, padding(pool.same))
-        });
+        check::agrees(&mut lab, &pool, &x, PRODUCTS);
     }
 }
 
@@ -107,10 +45,10 @@ fn agrees_with_plain_loops() {
 fn the_plain_loops_differentiate() {
     let mut random = Random::new(132);
     for _ in 0..12 {
-        let mut pool = Pool::random(&mut random);
+        let mut pool = random_pool(&mut random);
         pool.shape[3] = pool.shape[3].min(3);
         let x = [float("x", &pool.shape, random.floats(&pool.shape))];
-        pool.differentiates(&x);
+        check::differentiates(&pool, &x);
     }
 }
 

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use inception::engine::{Engine, EngineError, Program};
 use inception::gpu::{Gpu, GpuOptions};
 use inception::plan::{self, Rewrite, Target};
-use inception::recording::{Recording, Role, TensorId};
+use inception::recording::{Recording, TensorId};
+pub use inception::reference::{Given, Number, Random, Reference, Values, float, whole};
+use inception::selftest::{Made, Recorded, Worst};
 use inception::tape::{Tape, Tensor};
 
 /// Allowed relative error of sums of products, by norm and by largest value.
@@ -46,67 +48,6 @@ pub fn lab() -> Option<Lab> {
     }
 }
 
-/// A tensor's elements, as the host writes them.
-#[derive(Clone, Debug)]
-pub enum Values {
-    /// Differentiated.
-    F32(Vec<f32>),
-    /// Not differentiated: labels, keys, rows, bytes.
-    U32(Vec<u32>),
-}
-
-impl Values {
-    /// Replaces one float.
-    pub fn set(&mut self, at: usize, value: f32) {
-        match self {
-            Values::F32(values) => values[at] = value,
-            Values::U32(_) => panic!("not a float tensor"),
-        }
-    }
-
-    pub fn wide(&self) -> Vec<f64> {
-        match self {
-            Values::F32(values) => wide(values),
-            Values::U32(values) => values.iter().map(|&v| f64::from(v)).collect(),
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Values::F32(values) => bytemuck::cast_slice(values),
-            Values::U32(values) => bytemuck::cast_slice(values),
-        }
-    }
-}
-
-/// An input of a case.
-#[derive(Clone, Debug)]
-pub struct Given {
-    pub name: &'static str,
-    pub shape: Vec<usize>,
-    pub values: Values,
-}
-
-/// A differentiated input.
-pub fn float(name: &'static str, shape: &[usize], values: impl Into<Vec<f32>>) -> Given {
-    let (shape, values) = (shape.to_vec(), Values::F32(values.into()));
-    Given { name, shape, values }
-}
-
-/// An input of whole numbers.
-pub fn whole(name: &'static str, shape: &[usize], values: impl Into<Vec<u32>>) -> Given {
-    let (shape, values) = (shape.to_vec(), Values::U32(values.into()));
-    Given { name, shape, values }
-}
-
-/// What a case made.
-pub struct Made {
-    pub shape: Vec<usize>,
-    pub y: Vec<f32>,
-    /// By input name.
-    pub gradients: BTreeMap<&'static str, Vec<f32>>,
-}
-
 impl Lab {
     /// Records `op` over the inputs, then its backward pass for `dy`, runs both, and reads all.
     /// `dy` gets the output's shape.
@@ -116,42 +57,10 @@ impl Lab {
         dy: impl FnOnce(&[usize]) -> Vec<f32>,
         op: impl for<'t> FnOnce(&[Tensor<'t>]) -> Tensor<'t>,
     ) -> Made {
-        let tape = &self.tape;
-        let tensors: Vec<_> = inputs
-            .iter()
-            .map(|given| match given.values {
-                Values::F32(_) => tape.tracked_input(given.name, &given.shape),
-                Values::U32(_) => tape.input(given.name, &given.shape),
-            })
-            .collect();
-        let y = op(&tensors);
-        let shape = y.shape();
-        let dy_made = tape.input("dy", &shape);
-        if y.is_tracked() {
-            y.backward(dy_made);
-        }
-        let gradients: Vec<_> = inputs
-            .iter()
-            .zip(&tensors)
-            .filter_map(|(given, t)| Some((given.name, t.gradient()?.id())))
-            .collect();
-        let (y, dy_id) = (y.id(), dy_made.id());
-        let ids: Vec<_> = tensors.iter().map(|t| t.id()).collect();
-        let recording = tape.finish();
-        let program = self.compile(&recording);
-        let used = recording.used();
-        for (given, &id) in inputs.iter().zip(&ids) {
-            if used.contains(&id) {
-                self.write(&recording, id, &given.values);
-            }
-        }
-        let dy = dy(&shape);
-        if used.contains(&dy_id) {
-            self.write(&recording, dy_id, &Values::F32(dy.clone()));
-        }
-        self.engine.run(&program).expect("the case runs");
-        let made = self.made(&recording, y, dy_id, &dy, &gradients);
-        let keep: Vec<_> = gradients.iter().map(|(_, id)| *id).chain([y]).collect();
+        let recorded = Recorded::new(&self.tape, inputs, op);
+        let (plain, dy) = (&recorded.recording, dy(recorded.shape()));
+        let made = recorded.run(&mut self.engine, plain, inputs, &dy, 1).expect("the case runs");
+        let keep: Vec<TensorId> = recorded.results().map(|(_, id)| id).collect();
         // The engine serves many cases, so none may share its memory.
         let without = vec![Rewrite::Memory];
         let here = Target { without, ..Target::of(self.engine.gpu()) };
@@ -163,62 +72,24 @@ impl Lab {
             &|recordings| plan::workgroup(&mut recordings[0], &plan::SMALL),
         ];
         for rewrite in rewrites {
-            let mut tuned = [recording.clone()];
+            let mut tuned = [plain.clone()];
             rewrite(&mut tuned);
             let [tuned] = tuned;
             // The engine knows tensors by number, so those that a plan added are taken here too.
-            for _ in recording.tensors.len()..tuned.tensors.len() {
+            for _ in plain.tensors.len()..tuned.tensors.len() {
                 self.tape.temporary(&[1]);
             }
-            if tuned.passes == recording.passes {
+            if tuned.passes == plain.passes {
                 continue;
             }
-            let program = self.compile(&tuned);
-            for (given, id) in inputs.iter().zip(&ids).filter(|(_, id)| used.contains(id)) {
-                self.write(&tuned, *id, &given.values); // a plan may lay them out otherwise
-            }
-            self.forget(&tuned);
-            self.engine.run(&program).expect("the tuned case runs");
-            let other = self.made(&tuned, y, dy_id, &dy, &gradients);
+            let other = recorded.run(&mut self.engine, &tuned, inputs, &dy, 1);
+            let other = other.expect("the tuned case runs");
             agree(&tuned, "y", &other.y, &made.y);
             for (name, gradient) in &made.gradients {
                 agree(&tuned, name, &other.gradients[name], gradient);
             }
         }
         made
-    }
-
-    /// Overwrites what an earlier run made, lest it be taken for this one's.
-    fn forget(&mut self, recording: &Recording) {
-        for id in recording.used() {
-            let info = recording.tensor(id);
-            if info.role == Role::Temporary && !info.image {
-                self.write(recording, id, &Values::F32(vec![f32::NAN; info.len()]));
-            }
-        }
-    }
-
-    fn made(
-        &mut self,
-        recording: &Recording,
-        y: TensorId,
-        dy_id: TensorId,
-        dy: &[f32],
-        gradients: &[(&'static str, TensorId)],
-    ) -> Made {
-        let shape = recording.tensor(y).shape.clone();
-        let read = |id| {
-            if id == dy_id {
-                return dy.to_vec(); // as an op may hand it on, without a pass that uses it
-            }
-            let bytes = self.engine.read(id, recording.tensor(id));
-            bytemuck::pod_collect_to_vec(&bytes.expect("the result is read"))
-        };
-        Made {
-            shape,
-            y: read(y),
-            gradients: gradients.iter().map(|&(name, id)| (name, read(id))).collect(),
-        }
     }
 
     pub fn compile(&mut self, recording: &Recording) -> Program {
@@ -294,43 +165,30 @@ fn agree(recording: &Recording, tensor: &str, got: &[f32], plain: &[f32]) {
     close(&what, tensor, &numbers(got), &wide(&numbers(plain)), PRODUCTS);
 }
 
-/// Numbers from a seed, the same on every machine: SplitMix64 (Steele, Lea and Flood 2014).
-pub struct Random(u64);
+/// What tests draw beside numbers.
+pub trait Draw {
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T;
 
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Random(seed)
-    }
+    /// A shape of up to four axes and some thousand elements.
+    fn shape(&mut self) -> Vec<usize>;
+}
 
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From `low` to `high`, both included.
-    pub fn between(&mut self, low: usize, high: usize) -> usize {
-        low + (self.bits() % (high - low + 1) as u64) as usize
-    }
-
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+impl Draw for Random {
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.between(0, from.len() - 1)]
     }
 
-    /// In -1..1, never 0.
-    pub fn float(&mut self) -> f32 {
-        ((self.bits() >> 40) as f32 + 0.5) / 8_388_608.0 - 1.0
-    }
-
-    /// A shape of up to four axes and some thousand elements.
-    pub fn shape(&mut self) -> Vec<usize> {
+    fn shape(&mut self) -> Vec<usize> {
         let axes = self.between(1, 4);
         (0..axes).map(|_| self.between(1, 9)).collect()
     }
+}
 
-    pub fn floats(&mut self, shape: &[usize]) -> Vec<f32> {
-        (0..shape.iter().product()).map(|_| self.float()).collect()
+/// Replaces one float of an input.
+pub fn set(given: &mut Given, at: usize, value: f32) {
+    match &mut given.values {
+        Values::F32(values) => values[at] = value,
+        Values::U32(_) => panic!("{} has no floats", given.name),
     }
 }
 
@@ -375,67 +233,61 @@ pub fn input(golden: &Golden, name: &'static str) -> Given {
     float(name, shape, values.clone())
 }
 
-/// An op again in plain loops over f64, and the rule of its gradients. Inputs come in order, whole
-/// numbers as f64 too; gradients leave in the same order, empty where there is none.
-pub trait Reference: fmt::Debug {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64>;
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>>;
-
-    /// Fails unless the op makes of these inputs, and of a random gradient of its output, what the
-    /// reference makes. `tolerance` 0.0 asks for equality.
-    #[track_caller]
-    fn agrees(
-        &self,
-        lab: &mut Lab,
-        inputs: &[Given],
-        tolerance: f64,
-        op: impl for<'t> FnOnce(&[Tensor<'t>]) -> Tensor<'t>,
-    ) {
-        let what = &format!("{self:?}");
-        let values: Vec<_> = inputs.iter().map(|given| given.values.wide()).collect();
-        let truth = self.forward(&values);
-        let dy = Random::new(truth.len() as u64).floats(&[truth.len()]);
-        let made = lab.run(inputs, |_| dy.clone(), op);
-        close(what, "y", &made.y, &truth, tolerance);
-        let gradients = self.backward(&values, &wide(&dy));
-        assert_eq!(gradients.len(), inputs.len());
-        for (given, truth) in inputs.iter().zip(&gradients) {
-            let name = format!("d{}", given.name);
-            match made.gradients.get(given.name) {
-                Some(got) => close(what, &name, got, truth, tolerance),
-                None => assert!(truth.is_empty(), "{what}: no {name}"),
-            }
+/// Fails unless the op makes of these inputs, and of a random gradient of its output, what the
+/// reference makes: each element within the reference's bound, and all within `tolerance`, of which
+/// 0.0 asks for equality.
+#[track_caller]
+pub fn agrees(lab: &mut Lab, reference: &impl Reference, inputs: &[Given], tolerance: f64) {
+    let what = &format!("{reference:?}");
+    let values: Vec<_> = inputs.iter().map(|given| given.values.numbers()).collect();
+    let truth = reference.forward(&values);
+    let dy = Random::new(truth.len() as u64).floats(&[truth.len()]);
+    let made = lab.run(inputs, |_| dy.clone(), |tensors| reference.record(tensors));
+    near(what, "y", &made.y, &truth, tolerance);
+    let dy: Vec<_> = dy.iter().map(|&v| Number::exact(v.into())).collect();
+    let gradients = reference.backward(&values, &dy);
+    assert_eq!(gradients.len(), inputs.len());
+    for (given, truth) in inputs.iter().zip(&gradients) {
+        let name = format!("d{}", given.name);
+        match made.gradients.get(given.name) {
+            Some(got) => near(what, &name, got, truth, tolerance),
+            None => assert!(truth.is_empty(), "{what}: no {name}"),
         }
     }
+}
 
-    /// Fails unless the rule of the gradients agrees with central differences of the loops.
-    #[track_caller]
-    fn differentiates(&self, inputs: &[Given]) {
-        let what = &format!("{self:?}");
-        const STEP: f64 = 1e-5;
-        let mut values: Vec<_> = inputs.iter().map(|given| given.values.wide()).collect();
-        let count = self.forward(&values).len();
-        let dy = wide(&Random::new(count as u64).floats(&[count]));
-        let gradients = self.backward(&values, &dy);
-        for (input, given) in inputs.iter().enumerate() {
-            let Values::F32(_) = given.values else {
-                continue;
-            };
-            let differences: Vec<_> = (0..values[input].len())
-                .map(|i| {
-                    let mut at = |offset: f64| {
-                        let kept = values[input][i];
-                        values[input][i] = kept + offset;
-                        let y = self.forward(&values);
-                        values[input][i] = kept;
-                        y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>()
-                    };
-                    (at(STEP) - at(-STEP)) / (2.0 * STEP)
-                })
-                .collect();
-            let name = format!("d{}", given.name);
-            close(what, &name, &gradients[input], &differences, 1e-8);
-        }
+#[track_caller]
+fn near(what: &String, tensor: &str, got: &[f32], truth: &[Number], tolerance: f64) {
+    let values: Vec<_> = truth.iter().map(|number| number.value).collect();
+    close(what, tensor, got, &values, tolerance);
+    let worst = Worst::of(got, truth);
+    assert!(worst.is_within(), "{what}: {tensor}: beyond its bound: {worst:?}");
+}
+
+/// Fails unless the rule of the gradients agrees with central differences of the loops.
+#[track_caller]
+pub fn differentiates(reference: &impl Reference, inputs: &[Given]) {
+    let what = &format!("{reference:?}");
+    const STEP: f64 = 1e-5;
+    let mut values: Vec<_> = inputs.iter().map(|given| given.values.numbers()).collect();
+    let count = reference.forward(&values).len();
+    let dy = Random::new(count as u64).floats(&[count]);
+    let dy: Vec<_> = dy.iter().map(|&v| Number::exact(v.into())).collect();
+    let gradients = reference.backward(&values, &dy);
+    for (input, given) in inputs.iter().enumerate().filter(|(_, given)| given.differentiated) {
+        let differences: Vec<_> = (0..values[input].len())
+            .map(|i| {
+                let mut at = |offset: f64| {
+                    let kept = values[input][i];
+                    values[input][i] = Number::exact(kept.value + offset);
+                    let y = reference.forward(&values);
+                    values[input][i] = kept;
+                    y.iter().zip(&dy).map(|(y, dy)| y.value * dy.value).sum::<f64>()
+                };
+                (at(STEP) - at(-STEP)) / (2.0 * STEP)
+            })
+            .collect();
+        let rule: Vec<_> = gradients[input].iter().map(|number| number.value).collect();
+        close(what, &format!("d{}", given.name), &rule, &differences, 1e-8);
     }
 }

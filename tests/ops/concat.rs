@@ -1,56 +1,11 @@
 //! Concatenation along the channels.
 
-use inception::ops::concat;
+use inception::ops::{PlainConcat, concat};
 use inception::tape::Tape;
 
-use crate::check::{self, Given, Random, Reference, float};
+use crate::check::{self, Draw, Random, Reference, float};
 
 const NAMES: [&str; 4] = ["x0", "x1", "x2", "x3"];
-
-/// Concatenation in plain loops.
-#[derive(Debug)]
-struct Concat {
-    pixels: Vec<usize>,
-    channels: Vec<usize>,
-}
-
-impl Concat {
-    fn inputs(&self, random: &mut Random) -> Vec<Given> {
-        let inputs = NAMES.iter().zip(&self.channels);
-        let made = inputs.map(|(name, channels)| {
-            let shape = [&self.pixels[..], &[*channels]].concat();
-            float(name, &shape, random.floats(&shape))
-        });
-        made.collect()
-    }
-
-    fn count(&self) -> usize {
-        self.pixels.iter().product()
-    }
-}
-
-impl Reference for Concat {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let mut y = Vec::new();
-        for pixel in 0..self.count() {
-            for (x, channels) in inputs.iter().zip(&self.channels) {
-                y.extend(&x[pixel * channels..][..*channels]);
-            }
-        }
-        y
-    }
-
-    fn backward(&self, _: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let mut gradients = vec![Vec::new(); self.channels.len()];
-        let mut rest = dy.iter().copied();
-        for _ in 0..self.count() {
-            for (dx, channels) in gradients.iter_mut().zip(&self.channels) {
-                dx.extend(rest.by_ref().take(*channels));
-            }
-        }
-        gradients
-    }
-}
 
 #[test]
 fn agrees_with_plain_loops() {
@@ -63,16 +18,16 @@ fn agrees_with_plain_loops() {
             true => 4 * random.between(1, 9),
             false => random.between(1, 37),
         });
-        let concatenation = Concat { channels: channels.collect(), pixels: random.shape() };
+        let concatenation = PlainConcat { channels: channels.collect(), pixels: random.shape() };
         let inputs = concatenation.inputs(&mut random);
-        concatenation.agrees(&mut lab, &inputs, 0.0, concat);
+        check::agrees(&mut lab, &concatenation, &inputs, 0.0);
     }
 }
 
 #[test]
 fn the_plain_loops_differentiate() {
-    let concatenation = Concat { channels: vec![3, 1, 2], pixels: vec![2, 3] };
-    concatenation.differentiates(&concatenation.inputs(&mut Random::new(62)));
+    let concatenation = PlainConcat { channels: vec![3, 1, 2], pixels: vec![2, 3] };
+    check::differentiates(&concatenation, &concatenation.inputs(&mut Random::new(62)));
 }
 
 #[test]

@@ -1,130 +1,33 @@
 //! Convolution.
 
-use inception::ops::Padding;
+use inception::ops::{Padding, PlainConv2d};
 use inception::tape::Tape;
 
-use crate::check::{self, Given, PRODUCTS, Random, Reference, float};
-
-/// A convolution in plain loops.
-#[derive(Clone, Copy, Debug)]
-struct Conv {
-    batch: usize,
-    size: [usize; 2],
-    channels: usize,
-    kernel: [usize; 2],
-    out: usize,
-    stride: usize,
-    same: bool,
-}
-
-/// Output extent and padding before, by TensorFlow's formula for SAME and VALID.
-pub fn extent(n: usize, kernel: usize, stride: usize, same: bool) -> (usize, usize) {
-    if same {
-        let out = n.div_ceil(stride);
-        let total = ((out - 1) * stride + kernel).saturating_sub(n);
-        (out, total / 2)
-    } else {
-        ((n - kernel) / stride + 1, 0)
-    }
-}
+use crate::check::{self, Draw, PRODUCTS, Random, Reference, float};
 
 pub fn padding(same: bool) -> Padding {
     if same { Padding::Same } else { Padding::Valid }
 }
 
-impl Conv {
-    fn random(random: &mut Random) -> Conv {
-        let kernel = [random.between(1, 7), random.between(1, 7)];
-        let same = random.between(0, 1) == 0;
-        let least = |kernel: usize| if same { 1 } else { kernel };
-        Conv {
-            batch: random.between(1, 3),
-            size: kernel.map(|k| random.between(least(k), 11)),
-            channels: random.pick(&[1, 2, 3, 4, 5, 8, 12]),
-            kernel,
-            out: random.pick(&[1, 2, 3, 4, 7, 8, 12, 16]),
-            stride: random.between(1, 3),
-            same,
-        }
-    }
-
-    fn inputs(&self, random: &mut Random) -> [Given; 3] {
-        let x = [self.batch, self.size[0], self.size[1], self.channels];
-        let w = [self.kernel[0], self.kernel[1], self.channels, self.out];
-        [
-            float("x", &x, random.floats(&x)),
-            float("w", &w, random.floats(&w)),
-            float("b", &[self.out], random.floats(&[self.out])),
-        ]
-    }
-
-    fn output(&self) -> [usize; 2] {
-        [0, 1].map(|a| extent(self.size[a], self.kernel[a], self.stride, self.same).0)
-    }
-
-    /// Calls `visit` with the places in x, w and y of each product of the sum.
-    fn products(&self, mut visit: impl FnMut(usize, usize, usize)) {
-        let [height, width] = self.size;
-        let [out_h, out_w] = self.output();
-        let [top, left] =
-            [0, 1].map(|a| extent(self.size[a], self.kernel[a], self.stride, self.same).1);
-        for b in 0..self.batch {
-            for oy in 0..out_h {
-                for ox in 0..out_w {
-                    for ky in 0..self.kernel[0] {
-                        for kx in 0..self.kernel[1] {
-                            // In padded x; what lies in the padding is zero.
-                            let (py, px) = (oy * self.stride + ky, ox * self.stride + kx);
-                            if py < top || px < left || py - top >= height || px - left >= width {
-                                continue;
-                            }
-                            let (iy, ix) = (py - top, px - left);
-                            for c in 0..self.channels {
-                                for n in 0..self.out {
-                                    visit(
-                                        ((b * height + iy) * width + ix) * self.channels + c,
-                                        ((ky * self.kernel[1] + kx) * self.channels + c) * self.out
-                                            + n,
-                                        ((b * out_h + oy) * out_w + ox) * self.out + n,
-                                    );
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Reference for Conv {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let [x, w, b] = inputs else { unreachable!() };
-        let [out_h, out_w] = self.output();
-        let mut y = b.repeat(self.batch * out_h * out_w);
-        self.products(|at_x, at_w, at_y| y[at_y] += x[at_x] * w[at_w]);
-        y
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let [x, w, b] = inputs else { unreachable!() };
-        let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; w.len()]);
-        self.products(|at_x, at_w, at_y| {
-            dx[at_x] += dy[at_y] * w[at_w];
-            dw[at_w] += dy[at_y] * x[at_x];
-        });
-        let mut db = vec![0.0; b.len()];
-        for (i, dy) in dy.iter().enumerate() {
-            db[i % b.len()] += dy;
-        }
-        vec![dx, dw, db]
+fn random_conv(random: &mut Random) -> PlainConv2d {
+    let kernel = [random.between(1, 7), random.between(1, 7)];
+    let padding = random.pick(&[Padding::Same, Padding::Valid]);
+    let least = |kernel: usize| if padding == Padding::Same { 1 } else { kernel };
+    PlainConv2d {
+        batch: random.between(1, 3),
+        size: kernel.map(|k| random.between(least(k), 11)),
+        channels: random.pick(&[1, 2, 3, 4, 5, 8, 12]),
+        kernel,
+        out: random.pick(&[1, 2, 3, 4, 7, 8, 12, 16]),
+        stride: random.between(1, 3),
+        padding,
     }
 }
 
 /// Shapes at the edges of the kernel's tiles (8 pixels, 8 rows of dw, two groups of columns, splits
 /// of 64 and more pixels, 256 rows in a sum) and of its variants' (up to 160 pixels, 128 rows of dw,
 /// 64 columns, steps of 16 terms), and what the random ones may miss.
-const EDGES: [Conv; 20] = {
+const EDGES: [PlainConv2d; 20] = {
     const fn conv(
         batch: usize,
         size: [usize; 2],
@@ -133,8 +36,9 @@ const EDGES: [Conv; 20] = {
         out: usize,
         stride: usize,
         same: bool,
-    ) -> Conv {
-        Conv { batch, size, channels, kernel, out, stride, same }
+    ) -> PlainConv2d {
+        let padding = if same { Padding::Same } else { Padding::Valid };
+        PlainConv2d { batch, size, channels, kernel, out, stride, padding }
     }
     [
         conv(1, [1, 1], 1, [1, 1], 1, 1, true),
@@ -164,12 +68,10 @@ const EDGES: [Conv; 20] = {
 fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(11);
-    let drawn: Vec<_> = (0..16).map(|_| Conv::random(&mut random)).collect();
+    let drawn: Vec<_> = (0..16).map(|_| random_conv(&mut random)).collect();
     for conv in EDGES.into_iter().chain(drawn) {
         let inputs = conv.inputs(&mut random);
-        conv.agrees(&mut lab, &inputs, PRODUCTS, |t| {
-            t[0].conv2d(t[1], t[2], conv.stride, padding(conv.same))
-        });
+        check::agrees(&mut lab, &conv, &inputs, PRODUCTS);
     }
 }
 
@@ -177,12 +79,12 @@ fn agrees_with_plain_loops() {
 fn the_plain_loops_differentiate() {
     let mut random = Random::new(12);
     for _ in 0..12 {
-        let mut conv = Conv::random(&mut random);
+        let mut conv = random_conv(&mut random);
         conv.size = conv.size.map(|n| n.min(7));
         conv.channels = conv.channels.min(3);
         conv.out = conv.out.min(2);
         let inputs = conv.inputs(&mut random);
-        conv.differentiates(&inputs);
+        check::differentiates(&conv, &inputs);
     }
 }
 

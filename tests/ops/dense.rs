@@ -1,56 +1,9 @@
 //! Fully connected layers.
 
+use inception::ops::PlainDense as Dense;
 use inception::tape::Tape;
 
-use crate::check::{self, Given, PRODUCTS, Random, Reference, float};
-
-/// A fully connected layer in plain loops: batch, depth, columns.
-#[derive(Clone, Copy, Debug)]
-struct Dense(usize, usize, usize);
-
-impl Dense {
-    fn inputs(self, random: &mut Random) -> [Given; 3] {
-        let Dense(batch, depth, out) = self;
-        [
-            float("x", &[batch, depth], random.floats(&[batch, depth])),
-            float("w", &[depth, out], random.floats(&[depth, out])),
-            float("b", &[out], random.floats(&[out])),
-        ]
-    }
-}
-
-impl Reference for Dense {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let &Dense(batch, depth, out) = self;
-        let [x, w, b] = inputs else { unreachable!() };
-        let mut y = b.repeat(batch);
-        for m in 0..batch {
-            for k in 0..depth {
-                for n in 0..out {
-                    y[m * out + n] += x[m * depth + k] * w[k * out + n];
-                }
-            }
-        }
-        y
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let &Dense(batch, depth, out) = self;
-        let [x, w, b] = inputs else { unreachable!() };
-        let [mut dx, mut dw, mut db] = [x, w, b].map(|v| vec![0.0; v.len()]);
-        for m in 0..batch {
-            for n in 0..out {
-                let dy = dy[m * out + n];
-                db[n] += dy;
-                for k in 0..depth {
-                    dx[m * depth + k] += dy * w[k * out + n];
-                    dw[k * out + n] += dy * x[m * depth + k];
-                }
-            }
-        }
-        vec![dx, dw, db]
-    }
-}
+use crate::check::{self, Draw, PRODUCTS, Random, Reference};
 
 #[test]
 fn agrees_with_plain_loops() {
@@ -92,7 +45,7 @@ fn agrees_with_plain_loops() {
     }
     for shape in shapes {
         let inputs = shape.inputs(&mut random);
-        shape.agrees(&mut lab, &inputs, PRODUCTS, |t| t[0].dense(t[1], t[2]));
+        check::agrees(&mut lab, &shape, &inputs, PRODUCTS);
     }
 }
 
@@ -101,7 +54,7 @@ fn the_plain_loops_differentiate() {
     let mut random = Random::new(22);
     for shape in [Dense(1, 1, 1), Dense(3, 5, 2), Dense(2, 7, 4)] {
         let inputs = shape.inputs(&mut random);
-        shape.differentiates(&inputs);
+        check::differentiates(&shape, &inputs);
     }
 }
 
@@ -111,7 +64,7 @@ fn an_image_is_flattened_in_row_major_order() {
     let layer = Dense(2, 30, 4);
     let mut inputs = layer.inputs(&mut Random::new(23));
     inputs[0].shape = vec![2, 3, 2, 5];
-    layer.agrees(&mut lab, &inputs, PRODUCTS, |t| t[0].dense(t[1], t[2]));
+    check::agrees(&mut lab, &layer, &inputs, PRODUCTS);
 }
 
 #[test]
@@ -149,7 +102,7 @@ fn a_nan_reaches_its_example_and_no_other() {
     let Some(mut lab) = check::lab() else { return };
     for out in [3, 4] {
         let mut inputs = Dense(12, 2100, out).inputs(&mut Random::new(24));
-        inputs[0].values.set(11 * 2100 + 2099, f32::NAN);
+        check::set(&mut inputs[0], 11 * 2100 + 2099, f32::NAN);
         let made =
             lab.run(&inputs, |shape| vec![1.0; shape.iter().product()], |t| t[0].dense(t[1], t[2]));
         for (i, y) in made.y.iter().enumerate() {

@@ -1,76 +1,32 @@
 //! Dropout.
 
+use inception::ops::PlainDropout;
 use inception::tape::Tape;
 
-use crate::check::{self, Lab, Random, Reference, float, whole};
-
-/// Dropout in plain loops, over the key's two numbers.
-#[derive(Debug)]
-struct Dropout {
-    shape: Vec<usize>,
-    rate: f32,
-    layer: u32,
-}
-
-/// PCG-RXS-M-XS with 32 bits of state and output (O'Neill 2014).
-fn hash(value: u32) -> u32 {
-    let state = value.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-    let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
-    (word >> 22) ^ word
-}
-
-impl Dropout {
-    /// What each element is multiplied with.
-    fn factors(&self, key: &[f64]) -> impl Iterator<Item = f64> {
-        let [seed, step] = [key[0] as u32, key[1] as u32];
-        let keep = 1.0 - self.rate;
-        let drawn = hash(step ^ hash(seed ^ hash(self.layer)));
-        (0..).map(move |element: u32| {
-            let kept = f64::from(hash(element ^ drawn)) < f64::from(keep) * 4_294_967_296.0;
-            if kept { 1.0 / f64::from(keep) } else { 0.0 }
-        })
-    }
-}
-
-impl Reference for Dropout {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let factors = self.factors(&inputs[1]);
-        inputs[0].iter().zip(factors).map(|(x, f)| x * f).collect()
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let factors = self.factors(&inputs[1]);
-        vec![dy.iter().zip(factors).map(|(dy, f)| dy * f).collect(), vec![]]
-    }
-}
+use crate::check::{self, Draw, Lab, Random, Reference, float, whole};
 
 #[test]
 fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(71);
     for case in 0..30 {
-        let dropout = Dropout {
+        let dropout = PlainDropout {
             shape: random.shape(),
             rate: [0.5, 0.4, 0.1, 0.9, 0.999][case % 5],
             layer: random.between(0, 3) as u32,
         };
-        let key = [random.bits() as u32, random.between(0, 100) as u32];
-        let shape = dropout.shape.clone();
-        let inputs = [float("x", &shape, random.floats(&shape)), whole("key", &[2], key)];
         // A half is divided by exactly; otherwise WGSL lets a division be off by 2.5 units in the
         // last place.
         let tolerance = if dropout.rate == 0.5 { 0.0 } else { 4e-7 };
-        dropout.agrees(&mut lab, &inputs, tolerance, |t| {
-            t[0].dropout(dropout.rate, t[1], dropout.layer)
-        });
+        check::agrees(&mut lab, &dropout, &dropout.inputs(&mut random), tolerance);
     }
 }
 
 #[test]
 fn the_plain_loops_differentiate() {
-    let dropout = Dropout { shape: vec![40], rate: 0.4, layer: 1 };
+    let dropout = PlainDropout { shape: vec![40], rate: 0.4, layer: 1 };
     let x = float("x", &[40], Random::new(72).floats(&[40]));
-    dropout.differentiates(&[x, whole("key", &[2], [3, 4])]);
+    check::differentiates(&dropout, &[x, whole("key", &[2], [3, 4])]);
 }
 
 const COUNT: usize = 40_000;

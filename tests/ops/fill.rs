@@ -3,7 +3,7 @@
 use inception::ops::KERNELS;
 use inception::recording::Rows;
 
-use crate::check::{self, Random, Values, float};
+use crate::check::{self, Draw, Random, Values, float};
 
 #[test]
 fn ones_in_every_shape() {

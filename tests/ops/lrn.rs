@@ -6,71 +6,23 @@
 //! The gradient's two terms cancel most where a channel has no neighbours, but there both carry the
 //! same power, and with it the same error.
 
+use inception::ops::PlainLrn;
 use inception::tape::Tape;
 
-use crate::check::{self, PRODUCTS, Random, Reference, float};
+use crate::check::{self, Draw, PRODUCTS, Random, float};
 
-/// Local response normalisation in plain loops.
-#[derive(Clone, Copy, Debug)]
-struct Lrn {
-    /// Batch, height, width, channels.
-    shape: [usize; 4],
-    radius: usize,
-    bias: f32,
-    alpha: f32,
-    beta: f32,
-}
-
-impl Lrn {
-    fn random(random: &mut Random) -> Lrn {
-        Lrn {
-            shape: [
-                random.between(1, 3),
-                random.between(1, 7),
-                random.between(1, 7),
-                random.pick(&[1, 2, 3, 4, 5, 8, 11, 16, 17, 33]),
-            ],
-            radius: random.between(0, 6),
-            bias: random.pick(&[1.0, 2.0]),
-            alpha: random.pick(&[0.0, 1e-4, 0.1, 1.0]),
-            beta: random.pick(&[0.5, 0.75, 1.0, 1.3]),
-        }
-    }
-
-    /// The pairs of places i and j of x whose channels share a window.
-    fn pairs(self) -> impl Iterator<Item = (usize, usize)> {
-        let channels = self.shape[3];
-        (0..self.shape.iter().product()).flat_map(move |i| {
-            let pixel = i / channels * channels;
-            let neighbours =
-                (pixel..pixel + channels).filter(move |j| i.abs_diff(*j) <= self.radius);
-            neighbours.map(move |j| (i, j))
-        })
-    }
-
-    fn scale(&self, x: &[f64]) -> Vec<f64> {
-        let mut scale = vec![f64::from(self.bias); x.len()];
-        self.pairs().for_each(|(i, j)| scale[i] += f64::from(self.alpha) * x[j] * x[j]);
-        scale
-    }
-}
-
-impl Reference for Lrn {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let beta = f64::from(self.beta);
-        let scale = self.scale(&inputs[0]);
-        inputs[0].iter().zip(scale).map(|(x, scale)| x / scale.powf(beta)).collect()
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
-        let x = &inputs[0];
-        let scale = self.scale(x);
-        let mut dx: Vec<f64> = (0..x.len()).map(|i| dy[i] * scale[i].powf(-beta)).collect();
-        for (i, j) in self.pairs() {
-            dx[i] -= 2.0 * alpha * beta * x[i] * dy[j] * x[j] * scale[j].powf(-beta - 1.0);
-        }
-        vec![dx]
+fn random_lrn(random: &mut Random) -> PlainLrn {
+    PlainLrn {
+        shape: [
+            random.between(1, 3),
+            random.between(1, 7),
+            random.between(1, 7),
+            random.pick(&[1, 2, 3, 4, 5, 8, 11, 16, 17, 33]),
+        ],
+        radius: random.between(0, 6),
+        bias: random.pick(&[1.0, 2.0]),
+        alpha: random.pick(&[0.0, 1e-4, 0.1, 1.0]),
+        beta: random.pick(&[0.5, 0.75, 1.0, 1.3]),
     }
 }
 
@@ -79,15 +31,13 @@ fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(141);
     for case in 0..24 {
-        let lrn = Lrn::random(&mut random);
+        let lrn = random_lrn(&mut random);
         let mut x = random.floats(&lrn.shape);
         if case % 2 == 0 {
             x.iter_mut().for_each(|x| *x *= 2.0);
         }
         let x = [float("x", &lrn.shape, x)];
-        lrn.agrees(&mut lab, &x, PRODUCTS, |t| {
-            t[0].local_response_norm(lrn.radius, lrn.bias, lrn.alpha, lrn.beta)
-        });
+        check::agrees(&mut lab, &lrn, &x, PRODUCTS);
     }
 }
 
@@ -95,10 +45,10 @@ fn agrees_with_plain_loops() {
 fn the_plain_loops_differentiate() {
     let mut random = Random::new(142);
     for _ in 0..16 {
-        let mut lrn = Lrn::random(&mut random);
+        let mut lrn = random_lrn(&mut random);
         lrn.shape[0] = 1;
         let x = random.floats(&lrn.shape).iter().map(|x| x * 2.0).collect::<Vec<_>>();
-        lrn.differentiates(&[float("x", &lrn.shape, x)]);
+        check::differentiates(&lrn, &[float("x", &lrn.shape, x)]);
     }
 }
 

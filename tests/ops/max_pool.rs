@@ -1,83 +1,24 @@
 //! Max-pooling.
 
-use inception::ops::Padding;
+use inception::ops::{Padding, PlainMaxPool};
 
-use crate::check::{self, PRODUCTS, Random, Reference, float};
-use crate::conv2d::{extent, padding};
+use crate::check::{self, Draw, Number, PRODUCTS, Random, float};
+use crate::conv2d::padding;
 
-/// Max-pooling in plain loops.
-#[derive(Clone, Copy, Debug)]
-struct Pool {
-    /// Batch, height, width, channels.
-    shape: [usize; 4],
-    size: usize,
-    stride: usize,
-    same: bool,
-}
-
-impl Pool {
-    fn random(random: &mut Random) -> Pool {
-        let size = random.between(1, 5);
-        let same = random.between(0, 1) == 0;
-        let least = if same { 1 } else { size };
-        Pool {
-            shape: [
-                random.between(1, 3),
-                random.between(least, 27),
-                random.between(least, 11),
-                random.pick(&[1, 2, 3, 4, 5, 8, 12, 36]),
-            ],
-            size,
-            stride: random.between(1, 3),
-            same,
-        }
-    }
-
-    /// For each output the place in x of its maximum, the first of equal ones.
-    fn winners(&self, x: &[f64]) -> Vec<usize> {
-        let [batch, height, width, channels] = self.shape;
-        let (out_h, top) = extent(height, self.size, self.stride, self.same);
-        let (out_w, left) = extent(width, self.size, self.stride, self.same);
-        let mut winners = Vec::new();
-        for b in 0..batch {
-            for oy in 0..out_h {
-                for ox in 0..out_w {
-                    for c in 0..channels {
-                        let mut best = None;
-                        for py in oy * self.stride..oy * self.stride + self.size {
-                            for px in ox * self.stride..ox * self.stride + self.size {
-                                if py < top || px < left || py - top >= height || px - left >= width
-                                {
-                                    continue;
-                                }
-                                let pixel = (b * height + py - top) * width + px - left;
-                                let here = pixel * channels + c;
-                                if best.is_none_or(|best: usize| x[here] > x[best]) {
-                                    best = Some(here);
-                                }
-                            }
-                        }
-                        winners.push(best.expect("a window shows something"));
-                    }
-                }
-            }
-        }
-        winners
-    }
-}
-
-impl Reference for Pool {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let x = &inputs[0];
-        self.winners(x).into_iter().map(|at| x[at]).collect()
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let mut dx = vec![0.0; inputs[0].len()];
-        for (at, dy) in self.winners(&inputs[0]).into_iter().zip(dy) {
-            dx[at] += dy;
-        }
-        vec![dx]
+fn random_pool(random: &mut Random) -> PlainMaxPool {
+    let size = random.between(1, 5);
+    let padding = random.pick(&[Padding::Same, Padding::Valid]);
+    let least = if padding == Padding::Same { 1 } else { size };
+    PlainMaxPool {
+        shape: [
+            random.between(1, 3),
+            random.between(least, 27),
+            random.between(least, 11),
+            random.pick(&[1, 2, 3, 4, 5, 8, 12, 36]),
+        ],
+        size,
+        stride: random.between(1, 3),
+        padding,
     }
 }
 
@@ -86,7 +27,7 @@ fn agrees_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(51);
     for case in 0..28 {
-        let pool = Pool::random(&mut random);
+        let pool = random_pool(&mut random);
         let mut x = random.floats(&pool.shape);
         match case % 4 {
             // few values: ties
@@ -95,34 +36,32 @@ fn agrees_with_plain_loops() {
             _ => {}
         }
         let x = [float("x", &pool.shape, x)];
-        pool.agrees(&mut lab, &x, PRODUCTS, |t| {
-            t[0].max_pool(pool.size, pool.stride, padding(pool.same))
-        });
+        check::agrees(&mut lab, &pool, &x, PRODUCTS);
     }
 }
 
 /// Heights of one and of several threads, windows beyond the image, strides beyond the window, and
 /// windows of more pixels than a byte counts.
 #[rustfmt::skip]
-const ODD: [Pool; 17] = [
-    Pool { shape: [1, 1, 1, 1], size: 1, stride: 1, same: true },
-    Pool { shape: [2, 1, 1, 4], size: 3, stride: 1, same: true },
-    Pool { shape: [2, 8, 1, 1], size: 3, stride: 1, same: true },
-    Pool { shape: [1, 9, 1, 4], size: 3, stride: 2, same: true },
-    Pool { shape: [1, 1, 9, 3], size: 3, stride: 1, same: true },
-    Pool { shape: [2, 16, 3, 8], size: 3, stride: 1, same: true },
-    Pool { shape: [1, 17, 5, 4], size: 2, stride: 3, same: false },
-    Pool { shape: [1, 25, 4, 6], size: 1, stride: 3, same: true },
-    Pool { shape: [1, 31, 2, 4], size: 2, stride: 5, same: false },
-    Pool { shape: [1, 3, 4, 4], size: 7, stride: 1, same: true },
-    Pool { shape: [2, 2, 3, 5], size: 9, stride: 2, same: true },
-    Pool { shape: [1, 19, 18, 4], size: 16, stride: 1, same: false },
-    Pool { shape: [1, 18, 19, 4], size: 17, stride: 1, same: false },
-    Pool { shape: [1, 18, 19, 3], size: 17, stride: 1, same: false },
-    Pool { shape: [1, 6, 5, 8], size: 18, stride: 3, same: true },
-    Pool { shape: [3, 28, 28, 72], size: 3, stride: 1, same: true },
+const ODD: [PlainMaxPool; 17] = [
+    PlainMaxPool { shape: [1, 1, 1, 1], size: 1, stride: 1, padding: Padding::Same },
+    PlainMaxPool { shape: [2, 1, 1, 4], size: 3, stride: 1, padding: Padding::Same },
+    PlainMaxPool { shape: [2, 8, 1, 1], size: 3, stride: 1, padding: Padding::Same },
+    PlainMaxPool { shape: [1, 9, 1, 4], size: 3, stride: 2, padding: Padding::Same },
+    PlainMaxPool { shape: [1, 1, 9, 3], size: 3, stride: 1, padding: Padding::Same },
+    PlainMaxPool { shape: [2, 16, 3, 8], size: 3, stride: 1, padding: Padding::Same },
+    PlainMaxPool { shape: [1, 17, 5, 4], size: 2, stride: 3, padding: Padding::Valid },
+    PlainMaxPool { shape: [1, 25, 4, 6], size: 1, stride: 3, padding: Padding::Same },
+    PlainMaxPool { shape: [1, 31, 2, 4], size: 2, stride: 5, padding: Padding::Valid },
+    PlainMaxPool { shape: [1, 3, 4, 4], size: 7, stride: 1, padding: Padding::Same },
+    PlainMaxPool { shape: [2, 2, 3, 5], size: 9, stride: 2, padding: Padding::Same },
+    PlainMaxPool { shape: [1, 19, 18, 4], size: 16, stride: 1, padding: Padding::Valid },
+    PlainMaxPool { shape: [1, 18, 19, 4], size: 17, stride: 1, padding: Padding::Valid },
+    PlainMaxPool { shape: [1, 18, 19, 3], size: 17, stride: 1, padding: Padding::Valid },
+    PlainMaxPool { shape: [1, 6, 5, 8], size: 18, stride: 3, padding: Padding::Same },
+    PlainMaxPool { shape: [3, 28, 28, 72], size: 3, stride: 1, padding: Padding::Same },
     // Many images, of which a thread's last row would reach into the next.
-    Pool { shape: [60, 9, 7, 64], size: 3, stride: 1, same: true },
+    PlainMaxPool { shape: [60, 9, 7, 64], size: 3, stride: 1, padding: Padding::Same },
 ];
 
 #[test]
@@ -134,9 +73,7 @@ fn odd_shapes() {
         let ties: Vec<_> = x.iter().map(|x| (x * 2.0).round()).collect();
         for x in [x, ties] {
             let x = [float("x", &pool.shape, x)];
-            pool.agrees(&mut lab, &x, PRODUCTS, |t| {
-                t[0].max_pool(pool.size, pool.stride, padding(pool.same))
-            });
+            check::agrees(&mut lab, &pool, &x, PRODUCTS);
         }
     }
 }
@@ -145,10 +82,10 @@ fn odd_shapes() {
 fn the_plain_loops_differentiate() {
     let mut random = Random::new(52);
     for _ in 0..12 {
-        let mut pool = Pool::random(&mut random);
+        let mut pool = random_pool(&mut random);
         pool.shape[3] = pool.shape[3].min(3);
         let x = [float("x", &pool.shape, random.floats(&pool.shape))];
-        pool.differentiates(&x);
+        check::differentiates(&pool, &x);
     }
 }
 
@@ -184,10 +121,10 @@ fn the_first_of_equal_values_takes_the_whole_gradient() {
             // Whole numbers, so that their sums are exact.
             let dy = |shape: &[usize]| (1..=shape.iter().product()).map(|i| i as f32).collect();
             let given = [float("x", &pool.shape, x.clone())];
-            let made =
-                lab.run(&given, dy, |t| t[0].max_pool(pool.size, pool.stride, padding(pool.same)));
+            let made = lab.run(&given, dy, |t| t[0].max_pool(pool.size, pool.stride, pool.padding));
             let what = format!("{pool:?}, all {:e}", x[0]);
-            let winners = pool.winners(&check::wide(&x));
+            let numbers: Vec<_> = x.iter().map(|&v| Number::exact(v.into())).collect();
+            let winners = pool.winners(&numbers);
             let y: Vec<_> = winners.iter().map(|&at| x[at]).collect();
             check::same(&what, "y", &made.y, &y);
             let mut dx = vec![0.0; count];

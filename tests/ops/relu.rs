@@ -1,20 +1,8 @@
 //! Rectified linear unit.
 
-use crate::check::{self, Random, Reference, float};
+use inception::ops::PlainRelu;
 
-#[derive(Debug)]
-struct Relu(#[allow(dead_code)] Vec<usize>);
-
-impl Reference for Relu {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        inputs[0].iter().map(|x| x.max(0.0)).collect()
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let pairs = inputs[0].iter().zip(dy);
-        vec![pairs.map(|(x, dy)| if *x > 0.0 { *dy } else { 0.0 }).collect()]
-    }
-}
+use crate::check::{self, Draw, Random, Reference, float};
 
 #[test]
 fn agrees_with_plain_loops() {
@@ -23,15 +11,15 @@ fn agrees_with_plain_loops() {
     let mut shapes = vec![vec![1], vec![3], vec![4], vec![5], vec![1023], vec![1025]];
     shapes.extend((0..30).map(|_| random.shape()));
     for shape in shapes {
-        let x = [float("x", &shape, random.floats(&shape))];
-        Relu(shape).agrees(&mut lab, &x, 0.0, |t| t[0].relu());
+        let relu = PlainRelu(shape);
+        check::agrees(&mut lab, &relu, &relu.inputs(&mut random), 0.0);
     }
 }
 
 #[test]
 fn the_plain_loops_differentiate() {
     let x = [float("x", &[50], Random::new(32).floats(&[50]))];
-    Relu(vec![50]).differentiates(&x);
+    check::differentiates(&PlainRelu(vec![50]), &x);
 }
 
 #[test]

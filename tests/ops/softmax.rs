@@ -1,58 +1,18 @@
 //! Softmax and its cross-entropy.
 
-use crate::check::{self, Given, PRODUCTS, Random, Reference, float, whole};
+use inception::ops::{PlainCrossEntropy, PlainSoftmax};
+
+use crate::check::{self, Given, PRODUCTS, Random, float, whole};
 
 /// Batch, classes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Shape(usize, usize);
 
-#[derive(Debug)]
-struct Softmax(Shape);
-
-#[derive(Debug)]
-struct CrossEntropy(Shape);
-
-fn probabilities(Shape(_, classes): Shape, x: &[f64]) -> Vec<f64> {
-    let mut p = Vec::new();
-    for row in x.chunks(classes) {
-        let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = row.iter().map(|x| (x - top).exp()).sum();
-        p.extend(row.iter().map(|x| (x - top).exp() / sum));
-    }
-    p
-}
-
-impl Reference for Softmax {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        probabilities(self.0, &inputs[0])
-    }
-
-    fn backward(&self, _: &[Vec<f64>], _: &[f64]) -> Vec<Vec<f64>> {
-        vec![vec![]]
-    }
-}
-
-impl Reference for CrossEntropy {
-    fn forward(&self, inputs: &[Vec<f64>]) -> Vec<f64> {
-        let Shape(batch, classes) = self.0;
-        let p = probabilities(self.0, &inputs[0]);
-        let right = inputs[1].iter().enumerate();
-        let losses = right.map(|(b, label)| -p[b * classes + *label as usize].ln());
-        vec![losses.sum::<f64>() / batch as f64]
-    }
-
-    fn backward(&self, inputs: &[Vec<f64>], dy: &[f64]) -> Vec<Vec<f64>> {
-        let Shape(batch, classes) = self.0;
-        let mut dx = probabilities(self.0, &inputs[0]);
-        for (b, label) in inputs[1].iter().enumerate() {
-            dx[b * classes + *label as usize] -= 1.0;
-        }
-        dx.iter_mut().for_each(|dx| *dx *= dy[0] / batch as f64);
-        vec![dx, vec![]]
-    }
-}
-
 impl Shape {
+    fn softmax(self) -> PlainSoftmax {
+        PlainSoftmax { batch: self.0, classes: self.1 }
+    }
+
     fn inputs(self, scale: f32, random: &mut Random) -> [Given; 2] {
         let Shape(batch, classes) = self;
         let logits = random.floats(&[batch, classes]).into_iter();
@@ -73,13 +33,12 @@ fn agrees_with_plain_loops() {
     for (batch, classes) in shapes {
         let shape = Shape(batch, classes);
         let inputs = shape.inputs(5.0, &mut random);
-        Softmax(shape).agrees(&mut lab, &inputs[..1], PRODUCTS, |t| t[0].softmax());
+        check::agrees(&mut lab, &shape.softmax(), &inputs[..1], PRODUCTS);
         // Logits within 1 of 0 keep each loss above 0.12. A smaller one is the logarithm of a sum
         // near 1, which f32 knows to 6e-8 and WGSL's log to 5e-7 whatever the loss: not 1e-5 of it.
         // (Large logits are among the golden cases.)
         let inputs = shape.inputs(1.0, &mut random);
-        CrossEntropy(shape)
-            .agrees(&mut lab, &inputs, PRODUCTS, |t| t[0].softmax_cross_entropy(t[1]));
+        check::agrees(&mut lab, &PlainCrossEntropy(shape.softmax()), &inputs, PRODUCTS);
     }
 }
 
@@ -87,7 +46,8 @@ fn agrees_with_plain_loops() {
 fn the_plain_loops_differentiate() {
     let mut random = Random::new(82);
     for shape in [Shape(1, 2), Shape(4, 5), Shape(3, 10)] {
-        CrossEntropy(shape).differentiates(&shape.inputs(2.0, &mut random));
+        let entropy = PlainCrossEntropy(shape.softmax());
+        check::differentiates(&entropy, &shape.inputs(2.0, &mut random));
     }
 }
 
@@ -113,7 +73,7 @@ fn a_nan_reaches_the_loss() {
     let Some(mut lab) = check::lab() else { return };
     for at in [0, 1, 2, 5] {
         let mut inputs = Shape(2, 3).inputs(1.0, &mut Random::new(83));
-        inputs[0].values.set(at, f32::NAN);
+        check::set(&mut inputs[0], at, f32::NAN);
         let made = lab.run(&inputs, |_| vec![1.0], |t| t[0].softmax_cross_entropy(t[1]));
         assert!(made.y[0].is_nan(), "NaN at {at}: loss {}", made.y[0]);
         let row = at / 3;

@@ -14,5 +14,6 @@ mod limits;
 mod losses;
 mod reference;
 mod repeat;
+mod selftest;
 mod sharded;
 mod tensors;

@@ -12,9 +12,9 @@ use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, progress_bar, say_above};
+use crate::cli::{Failure, progress_bar, say_above, warn};
 use crate::config::Config;
-use crate::metrics::{MetricsFile, Row};
+use crate::metrics::{MetricsFile, Row, Spikes};
 use crate::report::Split;
 use crate::tensorboard::scalar;
 use crate::train::Trainer;
@@ -37,6 +37,7 @@ pub(super) struct Run {
     pub(super) samples: Samples,
     pub(super) trainer: Trainer,
     pub(super) metrics: Option<MetricsFile>,
+    spikes: Spikes,
     pub(super) profiling: Option<Profiling>,
     pub(super) bar: ProgressBar,
     pub(super) started: Instant,
@@ -73,6 +74,7 @@ impl Run {
             samples,
             trainer,
             metrics,
+            spikes: Spikes::default(),
             profiling,
             bar,
             started: Instant::now(),
@@ -151,10 +153,18 @@ impl Run {
 
     /// One step's loss: stops the run when it is not finite, logs it when it is due.
     fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
-        if !loss.is_finite() {
+        let found = self.trainer.found().filter(|(at, _)| *at <= step);
+        let found = found.map(|(at, found)| format!("step {at}: {found}"));
+        let loss_found = (!loss.is_finite()).then(|| {
+            format!("the loss of step {step} is {loss} (--check-numbers every names the pass)")
+        });
+        if let Some(what) = found.or(loss_found) {
             // It may have to say the same of an earlier step.
             self.hear_of_saving(true)?;
-            return Err(self.diverged(&format!("the loss of step {step} is {loss}")));
+            return Err(self.diverged(&what));
+        }
+        if let Some(spike) = self.spikes.note(step, loss) {
+            self.bar.suspend(|| warn(&spike.to_string()));
         }
         if step.is_multiple_of(self.config.log_every) || validation.is_some() {
             self.loss = loss;
