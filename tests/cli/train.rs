@@ -131,8 +131,15 @@ fn moments_that_are_not_finite_are_not_saved() {
     let path = place.path("large.safetensors");
     safetensors::serialize_to_file(views, None, path.as_ref()).expect("written");
     let more = format!("--init-weights {path} --eval-every 1");
-    let said = run_all(&tiny(&place, "large", &more));
+    let said = run_all(&tiny(&place, "checked", &more));
+    let pass = "step 1: pass `";
+    assert_failed(&said, 1, &[pass, "NaN or infinite", "diverged", "no checkpoint"]);
+    assert_eq!(files(&place, "checked"), ["lock", "metrics.csv"]);
+
+    // Whoever turns that off has his checkpoints held against it still.
+    let said = run_all(&tiny(&place, "large", &format!("{more} --check-numbers off")));
     assert_failed(&said, 1, &["step 1", "diverged", "lower --learning-rate", "no checkpoint"]);
+    assert!(!said.stderr.contains("pass `"), "{}", said.stderr);
     // Evaluated it was, while the checkpoint was being written.
     let left = files(&place, "large");
     assert!(left.iter().all(|name| !name.ends_with(".safetensors")), "{left:?}");

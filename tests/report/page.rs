@@ -237,10 +237,10 @@ fn hostile_names_stay_text() {
         profile: Ok(Some(profile)),
         ..run()
     };
-    let shown = page(&[hostile.clone()]);
+    let shown = page(std::slice::from_ref(&hostile));
     assert_eq!(shown.iter().find(|e| e.name == "h1").map(|e| e.text.as_str()), Some(evil));
     assert_says(&shown, &[&format!("trained on {evil} by inception {evil}")]);
-    let shown = page(&[damaged.clone()]);
+    let shown = page(std::slice::from_ref(&damaged));
     assert_says(&shown, &[&format!("bad {evil}"), &format!("worse {evil}")]);
     let several = page(&[hostile, damaged, run()]);
     assert_says(&several, &[&format!("A {evil}"), &format!("worse {evil}")]);
