@@ -8,17 +8,20 @@ use std::path::Path;
 use inception::checkpoint::WeightFile;
 use inception::config::{Config, TrainArgs};
 use inception::data::{Invert, read_images, read_labelled};
+use inception::metrics::METRICS_FILE;
+use inception::report::{self, EVALUATION_FILE, PROFILE_FILE};
 
 /// Reads what a file might hold.
 pub type Reader = fn(&[u8]);
 
 /// The readers, by the name of their corpus.
-pub const READERS: [(&str, Reader); 5] = [
+pub const READERS: [(&str, Reader); 6] = [
     ("labelled", labelled),
     ("images", images),
     ("weights", weights),
     ("config_toml", config_toml),
     ("config_json", config_json),
+    ("run", run),
 ];
 
 /// What an error says must be words for a person.
@@ -91,6 +94,22 @@ fn config_json(bytes: &[u8]) {
     if let Some(config) = check(Config::from_json(text)) {
         let again = config.to_json().expect("it can be written");
         assert_eq!(Config::from_json(&again).expect("what was written can be read"), config);
+    }
+}
+
+/// One file of a run's folder, which its report reads and draws; the first byte says which.
+fn run(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let names = [METRICS_FILE, EVALUATION_FILE, PROFILE_FILE];
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join(names[usize::from(*first) % names.len()]), rest).expect("written");
+    if let Some(run) = check(report::load(folder.path())) {
+        let page = report::html(&[run]);
+        assert!(page.ends_with("</html>"), "a page without an end");
+        // Of a run, by nothing but its text: no script, nothing from elsewhere.
+        for foreign in ["<script", "<iframe", "<object", "src=\"http", "href=\"http"] {
+            assert!(!page.contains(foreign), "the page has {foreign}");
+        }
     }
 }
 
