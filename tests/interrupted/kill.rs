@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common::{Place, Random, has_adapter, succeed_all};
 use crate::{Running, assert_equal, checkpoints, resume, train};
 
-/// Kills unless the environment's `INCEPTION_TESTS_KILLS` says more: see docs/faults.md.
+/// Kills unless the environment's `INCEPTION_TESTS_KILLS` says more: see docs/robustness.md.
 const KILLS: u64 = 20;
 
 /// 26 rows to train on and 4 a batch, so that each part of a run shuffles within an epoch.
