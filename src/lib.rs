@@ -117,6 +117,7 @@
 //! | [`train`] | one training step and inference, on a device |
 //! | [`profile`] | where a step's time goes, as data, as a trace, two side by side |
 //! | [`checkpoint`] | weights and optimizer in safetensors files |
+//! | [`onnx`] | a recorded network as a file that other programs run |
 //! | [`inspect`] | weights, feature maps and saliency, as numbers and pictures |
 //! | [`metrics`] | the metrics file, the confusion table |
 //! | [`report`] | a run's report as one page, and several runs compared |
@@ -167,6 +168,7 @@ pub mod config;
 pub mod data;
 
 pub mod numbers;
+pub mod onnx;
 
 pub mod train;
 

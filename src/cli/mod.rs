@@ -3,6 +3,7 @@
 mod bench;
 mod cost;
 mod devices;
+mod export;
 mod inspect;
 mod limits;
 mod manual;
@@ -147,6 +148,7 @@ enum Command {
     Inspect(inspect::InspectCommand),
     Cost(Box<cost::CostCommand>),
     Report(report::ReportCommand),
+    Export(export::ExportCommand),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
     Selftest(selftest::SelftestCommand),
@@ -198,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(command) => inspect::run(command, &cli.global),
         Command::Cost(command) => cost::run(*command),
         Command::Report(command) => report::run(command),
+        Command::Export(command) => export::run(command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
         Command::Selftest(command) => selftest::run(command, &cli.global),

@@ -9,6 +9,7 @@ mod bad_data;
 mod bad_model;
 mod cost;
 mod devices;
+mod export;
 mod inspect;
 mod measure;
 mod profile;

@@ -5,8 +5,10 @@ use crate::say::{assert_fails, checkpoint};
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands =
-        ["train", "test", "predict", "devices", "inspect", "cost", "report", "profile", "bench"];
+    let commands = [
+        "train", "test", "predict", "devices", "inspect", "cost", "report", "export", "profile",
+        "bench",
+    ];
     for command in commands {
         let help = succeed(&[command, "--help"]).stdout;
         let example = format!("  inception {command}");

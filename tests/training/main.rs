@@ -12,6 +12,7 @@ mod inspect;
 mod layers;
 mod limits;
 mod losses;
+mod onnx;
 mod reference;
 mod repeat;
 mod selftest;

@@ -1,0 +1,36 @@
+//! `inception export`: a saved network for other programs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, network, print_results, thousands, while_saying};
+use crate::checkpoint::atomic;
+use crate::data::SIDE;
+use crate::onnx;
+
+/// Write a saved network as an ONNX model, which other programs run
+///
+/// Its input `images` are f32 [batch, 1, 28, 28], grey values from 0 (background) to 255, its outputs
+/// `logits` and `probabilities` [batch, 10]; the batch may have any size. Needs no adapter. The
+/// weights alone, as safetensors, are in the model's file as it is.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  inception export runs/quick --onnx quick.onnx")]
+pub(super) struct ExportCommand {
+    /// The model's file, or the folder that `train --out` made
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    onnx: PathBuf,
+}
+
+pub(super) fn run(command: ExportCommand) -> Result<(), Failure> {
+    let (file, config) = network::read(&command.model)?;
+    let bytes = while_saying("writing the model", || {
+        let bytes = onnx::export(&config, [SIDE, SIDE], &file)?;
+        atomic::write_file(&command.onnx, &bytes)?;
+        Ok::<_, Failure>(bytes.len())
+    })?;
+    print_results(&format!("{}: {} bytes", command.onnx.display(), thousands(bytes as u64)))
+}
