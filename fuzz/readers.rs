@@ -102,7 +102,8 @@ fn run(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let names = [METRICS_FILE, EVALUATION_FILE, PROFILE_FILE];
     let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join(names[usize::from(*first) % names.len()]), rest).expect("written");
+    std::fs::write(folder.path().join(names[usize::from(*first) % names.len()]), rest)
+        .expect("written");
     if let Some(run) = check(report::load(folder.path())) {
         let page = report::html(&[run]);
         assert!(page.ends_with("</html>"), "a page without an end");

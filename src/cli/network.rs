@@ -60,7 +60,7 @@ pub(super) fn classify(
     trainer: &mut Trainer,
     images: std::ops::Range<usize>,
 ) -> Result<Vec<[f32; 10]>, Failure> {
-    let template = "classifying {wide_bar} {pos}/{len} images, {eta} left";
+    let template = "classifying {wide_bar} {pos}/{len} images, {rate}, {eta} left";
     let bar = progress_bar(images.len() as u64, template);
     let result = trainer.classify(images, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
