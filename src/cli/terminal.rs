@@ -96,7 +96,7 @@ pub(super) fn so_far(done: u64, of: u64, begin: Instant, show: fn(u64) -> String
     match done {
         0 => format!("0 of {}", show(of)),
         _ => format!(
-            "{} of {}, {}/s, {} s left",
+            "{} of {} ({}/s, {} s left)",
             show(done),
             show(of),
             show(rate as u64),

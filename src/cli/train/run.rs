@@ -126,6 +126,7 @@ impl Run {
                 1 => {
                     self.trainer.wait()?;
                     warm = Some(Instant::now());
+                    self.bar.set_message("");
                 }
                 6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
                 _ => {}
@@ -213,7 +214,7 @@ impl Run {
         let (bar, begin, all) = (self.bar.clone(), Instant::now(), rows.len() as u64);
         let probabilities = self.trainer.classify(rows.clone(), |done| {
             let so_far = so_far(done as u64, all, begin, thousands);
-            bar.set_message(format!("evaluating {so_far};"));
+            bar.set_message(format!("evaluating {so_far},"));
         })?;
         let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
         let accuracy = confusion.accuracy().unwrap_or(f64::NAN);

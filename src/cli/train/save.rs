@@ -151,7 +151,7 @@ impl Run {
         while !self.bar.is_hidden() && !writing.thread.is_finished() {
             let written = writing.written.load(Ordering::Relaxed);
             let so_far = so_far(written, writing.bytes, writing.begun, bytes);
-            self.bar.set_message(format!("saving {so_far};"));
+            self.bar.set_message(format!("saving {so_far},"));
             thread::sleep(Duration::from_millis(20));
         }
         self.bar.set_message(message);
