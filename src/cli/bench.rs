@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::rates::{HEAD, columns};
 use super::{
-    Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands, while_saying,
+    Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands, while_preparing,
 };
 use crate::ceiling::Ceiling;
 use crate::config::{Config, TrainArgs};
@@ -183,7 +183,7 @@ impl Bench<'_> {
         let begin = Instant::now();
         let batches = Batches::new(config.order, config.seed, config.batch_size, count)?;
         recordings.fit(&target)?;
-        let mut trainer = while_saying("preparing the network", || {
+        let mut trainer = while_preparing(gpu, |gpu| {
             let (images, labels) = (&self.images, &self.labels);
             let mut trainer = Trainer::new(gpu, recordings, images, labels, Some(batches))?;
             trainer.initialize();

@@ -23,7 +23,7 @@ use std::sync::Once;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::terminal::{
-    bytes, print_results, progress_bar, say, say_above, so_far, warn, while_saying,
+    bytes, print_results, progress_bar, say, say_above, so_far, warn, while_preparing, while_saying,
 };
 use crate::config::ConfigError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions, Limits};

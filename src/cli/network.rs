@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, Global, open_gpu, progress_bar, while_saying};
+use super::{Failure, Global, open_gpu, progress_bar, while_preparing};
 use crate::checkpoint::WeightFile;
 use crate::config::Config;
 use crate::data::{Images, SIDE};
@@ -46,7 +46,7 @@ fn with_weights(
         false => global.target(gpu, &recordings)?,
     };
     recordings.fit(&target)?;
-    while_saying("preparing the network", || {
+    while_preparing(gpu, |gpu| {
         let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
         for tensor in tensors {
             trainer.set(tensor.name, tensor.bytes);

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::samples::Samples;
-use super::{Failure, Global, network, open_gpu, print_results, progress_bar, say, while_saying};
+use super::{
+    Failure, Global, network, open_gpu, print_results, progress_bar, say, while_preparing,
+};
 use crate::ceiling::Ceiling;
 use crate::checkpoint::WeightFile;
 use crate::config::{Config, TrainArgs};
@@ -128,7 +130,7 @@ fn prepare(
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     let labels = &samples.labels;
-    let trainer = while_saying("preparing the network", || {
+    let trainer = while_preparing(gpu, |gpu| {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
         match tensors {
             Some(all) => all.iter().for_each(|tensor| trainer.set(tensor.name, tensor.bytes)),

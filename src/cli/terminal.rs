@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::Failure;
+use crate::gpu::Gpu;
 use crate::report::thousands;
 
 /// Whether `--quiet` was given. The process has one stderr, so this is the process's too.
@@ -84,6 +85,25 @@ pub(super) fn while_saying<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let bar = progress_bar(0, "{spinner} {msg} {elapsed}").with_message(what.to_string());
     bar.enable_steady_tick(Duration::from_millis(100));
     let result = work();
+    bar.finish_and_clear();
+    result
+}
+
+/// Shows how far a network's kernels are compiled while it is prepared on the device.
+pub(super) fn while_preparing<T>(gpu: Gpu, work: impl FnOnce(Gpu) -> T) -> T {
+    let (compiled, begin) = (gpu.compiled.clone(), Instant::now());
+    let now = move || [&compiled.done, &compiled.of].map(|count| count.load(Ordering::Relaxed));
+    let before = now();
+    let key = move |_: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let [done, of] = now();
+        let kernels = so_far(done - before[0], of - before[1], begin, thousands);
+        let _ = write!(text, "{kernels}");
+    };
+    let template = "{spinner} preparing the network: kernels {kernels}, {elapsed}";
+    let bar = progress_bar(0, template);
+    bar.set_style(bar.style().with_key("kernels", key));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let result = work(gpu);
     bar.finish_and_clear();
     result
 }
