@@ -103,7 +103,7 @@
 //! | [`kernel`] | a WGSL file as the host sees it: constants to fill in, bindings found by name |
 //! | [`recording`] | passes and tensors as plain data |
 //! | [`tape`] | records passes, and for each output the rule that differentiates it |
-//! | [`reference`] | the operations as plain loops, to hold the kernels against |
+//! | [`mod@reference`] | the operations as plain loops, to hold the kernels against |
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
 //! | [`model`] | the Inception module, the network, initial values |
 //! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
