@@ -151,7 +151,7 @@ impl Engine {
         };
         let texts: Vec<_> = recording.passes.iter().map(|pass| (pass, text(pass))).collect();
         let dispatched: Vec<_> = texts.iter().filter(|(pass, _)| !is_copy(pass)).cloned().collect();
-        self.pipelines.make(&self.gpu.device, &dispatched);
+        self.pipelines.make(&self.gpu, &dispatched);
         let prepare = |(pass, text): &(&Pass, String)| self.prepare(recording, pass, text);
         let steps: Result<_, _> = texts.iter().map(prepare).collect();
         self.check()?;

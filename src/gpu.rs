@@ -2,6 +2,7 @@
 
 mod error;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,6 +98,15 @@ impl AdapterFacts {
     }
 }
 
+/// Shaders compiled on a device since it was opened, of those that were to be.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// Those that are.
+    pub done: AtomicU64,
+    /// Those and what is under way.
+    pub of: AtomicU64,
+}
+
 /// A device with its queue. Everything else of the crate reaches the GPU through [`crate::engine`].
 /// A clone is the same device.
 #[derive(Clone)]
@@ -105,6 +115,8 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     /// The adapter it came from.
     pub facts: AdapterFacts,
+    /// How far its kernels are compiled, for a progress bar.
+    pub compiled: Arc<Compiled>,
     /// Errors that no call returned: validation, out of memory, a lost device.
     errors: Arc<Mutex<Vec<Heard>>>,
 }
@@ -197,7 +209,7 @@ impl Gpu {
         facts.max_binding = limits.max_storage_buffer_binding_size;
         facts.max_buffer = limits.max_buffer_size;
         facts.max_workgroups = limits.max_compute_workgroups_per_dimension;
-        Gpu { device, queue, facts, errors }
+        Gpu { device, queue, facts, compiled: Arc::default(), errors }
     }
 
     /// Takes the errors that no call returned so far.

@@ -9,7 +9,9 @@ use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 
 use super::rates::{HEAD, columns};
-use super::{Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands};
+use super::{
+    Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands, while_preparing,
+};
 use crate::ceiling::Ceiling;
 use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, Images, LABELS, PIXELS, SIDE};
@@ -181,13 +183,17 @@ impl Bench<'_> {
         let begin = Instant::now();
         let batches = Batches::new(config.order, config.seed, config.batch_size, count)?;
         recordings.fit(&target)?;
-        let mut trainer = Trainer::new(gpu, recordings, &self.images, &self.labels, Some(batches))?;
-        trainer.initialize();
-        trainer.train_step()?;
-        trainer.remaining_losses()?;
+        let mut trainer = while_preparing(gpu, |gpu| {
+            let (images, labels) = (&self.images, &self.labels);
+            let mut trainer = Trainer::new(gpu, recordings, images, labels, Some(batches))?;
+            trainer.initialize();
+            trainer.train_step()?;
+            trainer.remaining_losses()?;
+            Ok::<_, Failure>(trainer)
+        })?;
         let first_step = begin.elapsed().as_secs_f64();
 
-        let template = "training {wide_bar} {pos}/{len} steps, {eta} left";
+        let template = "training {wide_bar} {pos}/{len} steps, {rate}, {eta} left";
         let bar = progress_bar((WARM_UP + self.steps) as u64, template);
         let (mut times, mut host) = (Vec::new(), Vec::new());
         let mut last = Instant::now();
@@ -237,7 +243,7 @@ impl Bench<'_> {
         let samples = enough.clamp(3.min(self.steps), self.steps).min(count / batch - 2);
         let images = batch * (samples + 2);
 
-        let template = "inference {wide_bar} {pos}/{len} images, {eta} left";
+        let template = "inference {wide_bar} {pos}/{len} images, {rate}, {eta} left";
         let bar = progress_bar(images as u64, template);
         let (mut times, mut last) = (Vec::new(), Instant::now());
         trainer.classify(0..images, |done| {

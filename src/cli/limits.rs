@@ -1,6 +1,6 @@
 //! What the adapter can do at most: measured once, then remembered.
 
-use super::{Failure, Global, LOADED, STORED, say, warn_once};
+use super::{Failure, Global, LOADED, STORED, say, warn_once, while_saying};
 use crate::ceiling::Ceiling;
 use crate::gpu::Gpu;
 use crate::tune::Cache;
@@ -18,7 +18,8 @@ impl Global {
             say(&format!("limits measured before: {}", rates(&known)));
             return Ok((known, gpu));
         }
-        let (measured, gpu) = Ceiling::measure(gpu)?;
+        let measure = || Ceiling::measure(gpu);
+        let (measured, gpu) = while_saying("measuring the adapter's limits", measure)?;
         say(&format!("limits measured: {}", rates(&measured)));
         let ceiling = known.map_or(measured, |known| known.highest(measured));
         if ceiling != measured {

@@ -23,7 +23,9 @@ use std::sync::Once;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use self::terminal::{bytes, print_results, progress_bar, say, say_above, warn, while_saying};
+use self::terminal::{
+    bytes, print_results, progress_bar, say, say_above, so_far, warn, while_preparing, while_saying,
+};
 use crate::config::ConfigError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions, Limits};
 use crate::plan::{Rewrite, Target};
@@ -102,7 +104,8 @@ impl Global {
         });
         let before = known.clone();
         let what = format!("tuning kernels for {}", gpu.facts.name);
-        let bar = progress_bar(0, "{msg} {wide_bar} {pos}/{len}").with_message(what.clone());
+        let bar = progress_bar(0, "{msg} {wide_bar} {pos}/{len}, {rate}, {eta} left")
+            .with_message(what.clone());
         let progress = |done: usize, of: usize| {
             if done == 0 && bar.is_hidden() {
                 say(&what);

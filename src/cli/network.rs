@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, Global, open_gpu, progress_bar, while_saying};
+use super::{Failure, Global, open_gpu, progress_bar, while_preparing};
 use crate::checkpoint::WeightFile;
 use crate::config::Config;
 use crate::data::{Images, SIDE};
@@ -46,7 +46,7 @@ fn with_weights(
         false => global.target(gpu, &recordings)?,
     };
     recordings.fit(&target)?;
-    while_saying("preparing the network", || {
+    while_preparing(gpu, |gpu| {
         let mut trainer = Trainer::new(gpu, recordings, images, &[], None)?;
         for tensor in tensors {
             trainer.set(tensor.name, tensor.bytes);
@@ -60,7 +60,7 @@ pub(super) fn classify(
     trainer: &mut Trainer,
     images: std::ops::Range<usize>,
 ) -> Result<Vec<[f32; 10]>, Failure> {
-    let template = "classifying {wide_bar} {pos}/{len} images, {eta} left";
+    let template = "classifying {wide_bar} {pos}/{len} images, {rate}, {eta} left";
     let bar = progress_bar(images.len() as u64, template);
     let result = trainer.classify(images, |done| bar.set_position(done as u64));
     bar.finish_and_clear();

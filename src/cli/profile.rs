@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::samples::Samples;
-use super::{Failure, Global, network, open_gpu, print_results, progress_bar, say};
+use super::{
+    Failure, Global, network, open_gpu, print_results, progress_bar, say, while_preparing,
+};
 use crate::ceiling::Ceiling;
 use crate::checkpoint::WeightFile;
 use crate::config::{Config, TrainArgs};
@@ -84,7 +86,10 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let [training, inference] = [training, inference].map(|r| PassFacts::of(r, &ceiling));
 
     let samples = command.samples as usize;
-    let bar = progress_bar(2 * samples as u64, "profiling {wide_bar} {pos}/{len}, {eta} left");
+    let bar = progress_bar(
+        2 * samples as u64,
+        "profiling {wide_bar} {pos}/{len} runs, {rate}, {eta} left",
+    );
     let steps = Runs::of_training(&mut trainer, samples, || bar.inc(1))?;
     let batches = Runs::of_inference(&mut trainer, samples, || bar.inc(1))?;
     bar.finish_and_clear();
@@ -125,11 +130,14 @@ fn prepare(
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     let labels = &samples.labels;
-    let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
-    match tensors {
-        Some(tensors) => tensors.iter().for_each(|tensor| trainer.set(tensor.name, tensor.bytes)),
-        None => trainer.initialize(),
-    }
+    let trainer = while_preparing(gpu, |gpu| {
+        let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
+        match tensors {
+            Some(all) => all.iter().for_each(|tensor| trainer.set(tensor.name, tensor.bytes)),
+            None => trainer.initialize(),
+        }
+        Ok::<_, Failure>(trainer)
+    })?;
     Ok((ceiling, trainer))
 }
 

@@ -1,8 +1,28 @@
 //! The digits of a run: what `train` and `profile` share.
 
-use super::{Failure, while_saying};
+use std::fs::File;
+use std::path::Path;
+
+use super::{Failure, progress_bar};
 use crate::config::Config;
-use crate::data::{Dataset, Images, load_labelled};
+use crate::data::{DataError, Dataset, Images, load_labelled, read_labelled};
+
+/// As [`load_labelled`], with a progress bar.
+pub(super) fn load(path: &Path) -> Result<Dataset, DataError> {
+    let file = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    match file {
+        Ok((facts, file)) if facts.is_file() => {
+            let template =
+                "loading digits {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+            let bar = progress_bar(facts.len(), template);
+            let digits = read_labelled(path, bar.wrap_read(file));
+            bar.finish_and_clear();
+            digits
+        }
+        // It knows what to say.
+        _ => load_labelled(path),
+    }
+}
 
 /// All labelled images of a run, one after the other: training, validation and test rows.
 pub(super) struct Samples {
@@ -14,13 +34,8 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
-        while_saying("loading digits", || Self::read(config))
-    }
-
-    fn read(config: &Config) -> Result<Samples, Failure> {
-        let (train, validation) =
-            load_labelled(&config.train)?.split_validation(config.val_rows)?;
-        let test = load_labelled(&config.test)?;
+        let (train, validation) = load(&config.train)?.split_validation(config.val_rows)?;
+        let test = load(&config.test)?;
         let (trained, validated) = (train.len(), validation.len());
         let Dataset { mut images, mut labels } = train;
         for part in [validation, test] {

@@ -38,7 +38,7 @@ struct Report {
 pub(super) fn run(command: SelftestCommand, global: &Global) -> Result<(), Failure> {
     let gpu = open_gpu(global)?;
     let (adapter, target) = (gpu.facts.clone(), global.untuned(&gpu));
-    let bar = progress_bar(0, "checking {wide_bar} {pos}/{len} {elapsed}");
+    let bar = progress_bar(0, "checking {wide_bar} {pos}/{len}, {rate}, {eta} left");
     let begin = Instant::now();
     let checks = selftest::run(gpu, &target, |done, of| {
         bar.set_length(of as u64);

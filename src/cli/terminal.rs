@@ -5,12 +5,14 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::Failure;
+use crate::gpu::Gpu;
+use crate::report::thousands;
 
 /// Whether `--quiet` was given. The process has one stderr, so this is the process's too.
 static QUIET: AtomicBool = AtomicBool::new(false);
@@ -64,13 +66,17 @@ fn label(label: &str, colour: AnsiColor, message: &str) {
     let _ = writeln!(anstream::stderr(), "{style}{label}:{style:#} {message}");
 }
 
-/// A progress bar on stderr; hidden where stderr is no terminal, and when quiet.
+/// A progress bar on stderr; hidden where stderr is no terminal, and when quiet. Besides indicatif's
+/// keys the template may have `{rate}`: how many a second.
 pub(super) fn progress_bar(length: u64, template: &str) -> ProgressBar {
     if quiet() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template(template);
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = style.with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{}/s", short(state.per_sec()));
+    });
     ProgressBar::new(length).with_style(style)
 }
 
@@ -81,6 +87,47 @@ pub(super) fn while_saying<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let result = work();
     bar.finish_and_clear();
     result
+}
+
+/// Shows how far a network's kernels are compiled while it is prepared on the device.
+pub(super) fn while_preparing<T>(gpu: Gpu, work: impl FnOnce(Gpu) -> T) -> T {
+    let (compiled, begin) = (gpu.compiled.clone(), Instant::now());
+    let now = move || [&compiled.done, &compiled.of].map(|count| count.load(Ordering::Relaxed));
+    let before = now();
+    let key = move |_: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let [done, of] = now();
+        let kernels = so_far(done - before[0], of - before[1], begin, thousands);
+        let _ = write!(text, "{kernels}");
+    };
+    let template = "{spinner} preparing the network: kernels {kernels}, {elapsed}";
+    let bar = progress_bar(0, template);
+    bar.set_style(bar.style().with_key("kernels", key));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let result = work(gpu);
+    bar.finish_and_clear();
+    result
+}
+
+/// How far work has come that another's progress bar shows: what is done of all, how fast, and the
+/// seconds left.
+pub(super) fn so_far(done: u64, of: u64, begin: Instant, show: fn(u64) -> String) -> String {
+    let rate = done as f64 / begin.elapsed().as_secs_f64().max(1e-9);
+    let (done, of) = (done.min(of), of);
+    match done {
+        0 => format!("0 of {}", show(of)),
+        _ => format!(
+            "{} of {} ({}/s, {} s left)",
+            show(done),
+            show(of),
+            show(rate as u64),
+            short((of - done) as f64 / rate)
+        ),
+    }
+}
+
+/// A number with a decimal where it is small.
+fn short(number: f64) -> String {
+    if number < 10.0 { format!("{number:.1}") } else { thousands(number.round() as u64) }
 }
 
 /// Bytes for people: `1.7 GB`.

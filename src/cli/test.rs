@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Global, network, print_results, while_saying};
-use crate::data::load_labelled;
+use super::{Failure, Global, network, print_results, samples};
 use crate::metrics::Confusion;
 use crate::train::likeliest;
 
@@ -29,7 +28,7 @@ pub(super) struct TestCommand {
 }
 
 pub(super) fn run(command: TestCommand, global: &Global) -> Result<(), Failure> {
-    let dataset = while_saying("loading digits", || load_labelled(&command.test))?;
+    let dataset = samples::load(&command.test)?;
     let mut trainer = network::open(&command.model, &dataset.images, global)?;
     let probabilities = network::classify(&mut trainer, 0..dataset.len())?;
     let confusion = confusion(&dataset.labels, &probabilities)?;

@@ -17,7 +17,7 @@ use self::report::Shown;
 use self::run::{Outputs, Run};
 use self::save::Saver;
 use super::samples::Samples;
-use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_saying};
+use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
 use crate::checkpoint::{self, Checkpoint, Lock, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
@@ -138,7 +138,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     let (profiling, gpu) = Profiling::prepare(&command, &recordings, global, gpu)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
-    let trainer = while_saying("preparing the network", || {
+    let trainer = while_preparing(gpu, |gpu| {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
         set_weights(&mut trainer, initial, resumed)?;
         if let Some(every) = command.check_numbers.steps() {

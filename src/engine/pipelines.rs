@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
+use crate::gpu::Gpu;
 use crate::kernel::{self, EntryPoint};
 use crate::recording::Pass;
 
@@ -30,7 +32,7 @@ impl Pipelines {
     ///
     /// # Panics
     /// When a WGSL file is wrong or has no such entry point.
-    pub(super) fn make(&mut self, device: &wgpu::Device, passes: &[(&Pass, String)]) {
+    pub(super) fn make(&mut self, gpu: &Gpu, passes: &[(&Pass, String)]) {
         let mut jobs: BTreeMap<&str, Job> = BTreeMap::new();
         for (pass, text) in passes {
             let known = self.made.get(text).is_some_and(|made| made.contains_key(pass.entry));
@@ -46,12 +48,14 @@ impl Pipelines {
                 job.entries.push(pass.entry);
             }
         }
+        gpu.compiled.of.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         let jobs = Mutex::new(jobs.into_values().collect::<Vec<_>>());
         let work = || {
             let mut done = Vec::new();
             // A block of its own, so that the lock is not held while compiling.
             while let Some(job) = { jobs.lock().unwrap_or_else(|e| e.into_inner()).pop() } {
-                done.push(compile(device, job));
+                done.push(compile(&gpu.device, job));
+                gpu.compiled.done.fetch_add(1, Ordering::Relaxed);
             }
             done
         };

@@ -23,10 +23,6 @@ pub fn loss(curves: &[Curve]) -> Option<Chart> {
     let raw: Vec<Vec<(f64, f64)>> = curves.iter().map(|curve| losses(curve.rows)).collect();
     let (low, high) = range(raw.iter().flatten())?;
     let log = low > 0.0 && high > LOG_FROM * low;
-    let y = match log {
-        true => Axis::logarithmic(low, high),
-        false => Axis::linear(low.min(0.0), high, ""),
-    };
     let alone = curves.len() == 1;
     let mut series = Vec::new();
     for (curve, points) in curves.iter().zip(raw) {
@@ -44,6 +40,12 @@ pub fn loss(curves: &[Curve]) -> Option<Chart> {
         }
         series.push(Series { line: curve.line, mark: Mark::Line, label, points: means });
     }
+    // Of what is drawn: means alone span less.
+    let (low, high) = range(series.iter().flat_map(|series| &series.points))?;
+    let y = match log {
+        true => Axis::logarithmic(low, high),
+        false => Axis::linear(low.min(0.0), high, ""),
+    };
     let scale = if log { ", logarithmic" } else { "" };
     let title = format!("Training loss by step{scale}");
     Some(Chart { title, x: steps(curves), y, series, note: None })

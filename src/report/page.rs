@@ -54,7 +54,7 @@ pub(super) fn one(run: &Run) -> Markup {
             (trouble(&run.metrics))
             (charts(&curve))
         }
-        (part("Confusion", &run.evaluation, parts::confusion))
+        (part("Confusion matrix", &run.evaluation, parts::confusion))
         @if let Ok(Some(evaluation)) = &run.evaluation {
             section { h2 { "Most confidently wrong" } (parts::wrong(evaluation)) }
             section { h2 { "First filters" } (parts::filters(evaluation)) }
@@ -101,7 +101,7 @@ pub(super) fn charts(curves: &[Curve]) -> Markup {
                     (chart.html())
                     @if curves.len() > 1 { p.weak { "Running means of single batches." } }
                     @else if window > 1 {
-                        p.weak { "Faint: single batches. Strong: their mean over " (window) " rows." }
+                        p.weak { "Faint: single batches. Strong: the mean of " (window) " neighbours." }
                     }
                     @if gaps > 0 { p.trouble { (gaps) " logged losses are not finite, and not drawn." } }
                 }

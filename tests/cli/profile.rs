@@ -187,11 +187,14 @@ fn tables_say_what_they_show() {
     let said = profile(&place, &["--by-time"]);
     let lines: Vec<&str> = said.stdout.lines().collect();
     assert_eq!(lines[0], "training step of 4 images, 3 times");
-    assert!(
-        lines[1].contains("median ms") && lines[1].ends_with("% of limit  pass"),
-        "{}",
-        lines[1]
-    );
+    let head = " median ms     min ms   share    MFLOP      MB  GFLOP/s    GB/s  % of limit  pass";
+    assert_eq!(lines[1], head);
+    // Of all passes together, megabytes in milliseconds are the rate beside them.
+    let all = lines.iter().find(|line| line.ends_with(" passes")).expect("a sum");
+    let column =
+        |index| all.split_whitespace().nth(index).and_then(|text| text.parse::<f64>().ok());
+    let [Some(ms), Some(mb), Some(rate)] = [0, 5, 7].map(column) else { panic!("{all}") };
+    assert!((mb / ms - rate).abs() <= 0.01 + 0.02 * rate, "{all}");
     let medians = |lines: &[&str]| -> Vec<f64> {
         let rows = lines.iter().take_while(|line| !line.is_empty());
         rows.map(|line| line.split_whitespace().next()?.parse().ok()).map(Option::unwrap).collect()

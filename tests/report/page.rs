@@ -58,7 +58,7 @@ fn a_finished_run() {
         headings(&page),
         [
             "Learning",
-            "Confusion",
+            "Confusion matrix",
             "Most confidently wrong",
             "First filters",
             "Time",

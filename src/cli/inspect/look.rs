@@ -39,7 +39,7 @@ fn infer(probe: &mut Probe, images: &Images, pictures: &mut Pictures) -> Result<
     let relus = probe.recorded().relus.clone();
     let mut sparsity: Vec<Sparsity> = relus.iter().map(Sparsity::new).collect();
     let mut predictions = Vec::new();
-    let template = "looking {wide_bar} {pos}/{len} images, {eta} left";
+    let template = "looking {wide_bar} {pos}/{len} images, {rate}, {eta} left";
     let bar = progress_bar(images.len() as u64, template);
     for first in (0..images.len()).step_by(BATCH) {
         let rows = first..images.len().min(first + BATCH);

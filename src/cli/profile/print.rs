@@ -2,7 +2,7 @@
 
 use crate::cli::Failure;
 use crate::cli::rates::{HEAD, columns, number};
-use crate::profile::{HostTimes, Part, PassTimes, Profile, Speed, Total};
+use crate::profile::{HostTimes, Part, PassTimes, Profile, Speed, Total, Work};
 
 /// The tables of a training step, those of inference, and both by the host's clock.
 pub(super) fn tables(profile: &Profile, by_time: bool) -> String {
@@ -24,19 +24,32 @@ pub(super) fn tables(profile: &Profile, by_time: bool) -> String {
 
 fn passes(name: &str, part: &Part, by_time: bool) -> String {
     let all = part.all.median;
-    let line = |median: Option<f64>, min: Option<f64>, speed: &Speed, what: &str| {
+    let line = |median: Option<f64>, min: Option<f64>, work: &Work, speed: &Speed, what: &str| {
         let share = median.zip(all).filter(|(_, all)| *all > 0.0).map(|(m, all)| m / all * 100.0);
         let [median, min] = [median, min].map(|seconds| milliseconds(seconds, 10));
-        format!("{median} {min} {} % {}  {what}\n", number(share, 5, 1), columns(speed))
+        let [flop, bytes] = [work.flop, work.bytes].map(|count| count as f64 * 1e-6);
+        let share = number(share, 5, 1);
+        format!("{median} {min} {share} % {flop:>8.1} {bytes:>7.2} {}  {what}\n", columns(speed))
     };
     let head = |what: &str| {
-        format!("{:>10} {:>10}  {:>6} {HEAD}  {what}\n", "median ms", "min ms", "share")
+        let [median, min] = ["median ms", "min ms"];
+        format!(
+            "{median:>10} {min:>10}  {:>6} {:>8} {:>7} {HEAD}  {what}\n",
+            "share", "MFLOP", "MB"
+        )
     };
-    let total = |total: &Total| line(total.median, total.min, &total.speed, &total.name);
+    let total =
+        |total: &Total| line(total.median, total.min, &total.work, &total.speed, &total.name);
     let mut text = format!("{name} of {} images, {} times\n", part.batch_size, part.samples);
     text.push_str(&head("pass"));
     for pass in sorted(part, by_time) {
-        text.push_str(&line(pass.median, pass.min, &pass.speed, &pass.facts.pass));
+        text.push_str(&line(
+            pass.median,
+            pass.min,
+            &pass.facts.work,
+            &pass.speed,
+            &pass.facts.pass,
+        ));
     }
     for (what, totals) in [("module", &part.modules), ("direction", &part.directions)] {
         // A single one is the same as all.

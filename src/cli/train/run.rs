@@ -12,7 +12,7 @@ use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, progress_bar, say_above, warn};
+use crate::cli::{Failure, progress_bar, say_above, so_far, thousands, warn};
 use crate::config::Config;
 use crate::metrics::{MetricsFile, Row, Spikes};
 use crate::report::Split;
@@ -126,6 +126,7 @@ impl Run {
                 1 => {
                     self.trainer.wait()?;
                     warm = Some(Instant::now());
+                    self.bar.set_message("");
                 }
                 6 => self.estimate(warm.map(|warm| warm.elapsed().as_secs_f64() / 5.0)),
                 _ => {}
@@ -210,7 +211,11 @@ impl Run {
     /// Accuracy on the validation rows, as the tutorial prints it every so many steps.
     fn evaluate(&mut self) -> Result<(), Failure> {
         let rows = self.samples.validation();
-        let probabilities = self.trainer.classify(rows.clone(), |_| {})?;
+        let (bar, begin, all) = (self.bar.clone(), Instant::now(), rows.len() as u64);
+        let probabilities = self.trainer.classify(rows.clone(), |done| {
+            let so_far = so_far(done as u64, all, begin, thousands);
+            bar.set_message(format!("evaluating {so_far},"));
+        })?;
         let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
         let accuracy = confusion.accuracy().unwrap_or(f64::NAN);
         let step = self.trainer.step();

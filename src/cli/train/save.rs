@@ -1,12 +1,14 @@
 //! Saving a run's checkpoints while the training goes on.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::run::Run;
 use crate::checkpoint::{self, CheckpointError, Lock, Origin, TensorSource};
-use crate::cli::{Failure, warn};
+use crate::cli::{Failure, bytes, so_far, warn};
 use crate::config::Every;
 use crate::engine::Copied;
 use crate::recording::TensorInfo;
@@ -30,6 +32,10 @@ pub(super) struct Saver {
 /// A checkpoint on its way to the disk.
 struct Writing {
     origin: Origin,
+    begun: Instant,
+    /// Bytes of all tensors, and of those that are written.
+    bytes: u64,
+    written: Arc<AtomicU64>,
     thread: JoinHandle<Result<(), CheckpointError>>,
 }
 
@@ -100,10 +106,13 @@ impl Run {
             metrics.sync()?;
         }
         let snapshot = self.trainer.snapshot()?;
-        let (out, of) = (saver.out.clone(), origin.clone());
+        let tensors = snapshot.weights.iter().chain(&snapshot.moments);
+        let bytes = tensors.map(|(info, _)| info.len() as u64 * 4).sum();
+        let written = Arc::new(AtomicU64::new(0));
+        let (out, of, count) = (saver.out.clone(), origin.clone(), Arc::clone(&written));
         let thread = thread::Builder::new().name("checkpoint".to_string());
-        let thread = thread.spawn(move || write(&out, &of, snapshot))?;
-        saver.writing = Some(Writing { origin, thread });
+        let thread = thread.spawn(move || write(&out, &of, snapshot, &count))?;
+        saver.writing = Some(Writing { origin, begun: saver.begun, bytes, written, thread });
         Ok(())
     }
 
@@ -112,7 +121,10 @@ impl Run {
     pub(super) fn hear_of_saving(&mut self, wait: bool) -> Result<(), Failure> {
         let Some(saver) = &mut self.saver else { return Ok(()) };
         let done = |writing: &mut Writing| wait || writing.thread.is_finished();
-        let Some(Writing { origin, thread }) = saver.writing.take_if(done) else { return Ok(()) };
+        let Some(writing) = saver.writing.take_if(done) else { return Ok(()) };
+        self.watch(&writing);
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        let Writing { origin, thread, .. } = writing;
         let step = origin.step;
         match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
             Ok(()) => {
@@ -131,6 +143,18 @@ impl Run {
             Err(error) => self.not_saved(step, &error.to_string()),
         }
         Ok(())
+    }
+
+    /// Shows how far a checkpoint has come, where somebody sees it, until it is written.
+    fn watch(&self, writing: &Writing) {
+        let message = self.bar.message();
+        while !self.bar.is_hidden() && !writing.thread.is_finished() {
+            let written = writing.written.load(Ordering::Relaxed);
+            let so_far = so_far(written, writing.bytes, writing.begun, bytes);
+            self.bar.set_message(format!("saving {so_far},"));
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.bar.set_message(message);
     }
 
     fn not_saved(&mut self, step: u64, why: &str) {
@@ -154,11 +178,18 @@ fn write(
     out: &std::path::Path,
     origin: &Origin,
     snapshot: Snapshot,
+    written: &AtomicU64,
 ) -> Result<(), CheckpointError> {
     let source = |(info, copied): (TensorInfo, Copied)| TensorSource {
         name: info.name,
         shape: info.shape,
-        read: Box::new(|part| copied.read(part).map_err(|error| error.to_string())),
+        read: Box::new(move |use_part| {
+            let read = copied.read(|part| {
+                use_part(part);
+                written.fetch_add(part.len() as u64, Ordering::Relaxed);
+            });
+            read.map_err(|error| error.to_string())
+        }),
     };
     let weights = snapshot.weights.into_iter().map(source).collect();
     let moments = snapshot.moments.into_iter().map(source).collect();
