@@ -1,6 +1,7 @@
 //! How long passes take on the device, by timestamps around a compute pass for each, and a whole run
 //! by the host's clock.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, EngineError, Program, encode, encode_timed};
@@ -89,10 +90,15 @@ impl Queries {
         Queries { sets: (0..count).step_by(MAX_QUERIES).map(set).collect(), count, resolved }
     }
 
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, program: &Program) {
-        for (index, step) in program.steps.iter().enumerate() {
+    /// Encodes these steps of the program; behind its last one, what brings the stamps to the buffer.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, program: &Program, steps: Range<usize>) {
+        for index in steps.clone() {
             let (set, first) = (index * 2 / MAX_QUERIES, (index * 2 % MAX_QUERIES) as u32);
-            encode_timed(encoder, step, &self.sets[set], [first, first + 1]);
+            let stamps = [first, first + 1];
+            encode_timed(encoder, &program.steps[index], &self.sets[set], stamps);
+        }
+        if steps.end < program.len() {
+            return;
         }
         for (index, set) in self.sets.iter().enumerate() {
             let first = index * MAX_QUERIES;
@@ -114,7 +120,8 @@ impl Engine {
         }
         self.finish()?;
         let queries = Queries::new(&self.gpu.device, program.len() * 2);
-        let host = self.clocked(|encoder| queries.encode(encoder, program))?;
+        let encode = |encoder: &mut _, steps| queries.encode(encoder, program, steps);
+        let host = self.clocked(program, encode)?;
         let size = queries.resolved.size();
         let ticks = self.read_buffer(&queries.resolved, size)?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&ticks);
@@ -128,21 +135,28 @@ impl Engine {
     /// [`EngineError::Device`] when the device fails.
     pub fn run_alone(&mut self, program: &Program) -> Result<Timed, EngineError> {
         self.finish()?;
-        let host = self.clocked(|encoder| encode(encoder, &program.steps))?;
+        let encode = |encoder: &mut _, steps| encode(encoder, &program.steps[steps]);
+        let host = self.clocked(program, encode)?;
         Ok(Timed { host, passes: Vec::new() })
     }
 
     /// Encodes, submits and waits.
     fn clocked(
         &mut self,
-        encode: impl FnOnce(&mut wgpu::CommandEncoder),
+        program: &Program,
+        encode: impl Fn(&mut wgpu::CommandEncoder, Range<usize>),
     ) -> Result<HostClock, EngineError> {
         let begin = Instant::now();
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encode(&mut encoder);
-        let commands = encoder.finish();
+        let part = |steps| {
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            encode(&mut encoder, steps);
+            encoder.finish()
+        };
+        let commands: Vec<_> = program.parts().map(part).collect();
         let recorded = Instant::now();
-        self.gpu.queue.submit([commands]);
+        for part in commands {
+            self.gpu.queue.submit([part]);
+        }
         let submitted = Instant::now();
         self.finish()?;
         Ok(HostClock { begin, recorded, submitted, done: Instant::now() })

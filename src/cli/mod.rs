@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::terminal::{bytes, print_results, progress_bar, say, say_above, warn, while_saying};
 use crate::config::ConfigError;
+use crate::engine::EngineError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions, Limits};
 use crate::plan::{Rewrite, Target};
 use crate::report::thousands;
@@ -154,27 +155,34 @@ enum Command {
     Man(manual::ManCommand),
 }
 
-/// A failure as one sentence, and whether it is the command line's fault.
+/// A failure as one sentence, whether it is the command line's fault, and whether the device is gone.
 struct Failure {
     message: String,
     usage: bool,
+    ends_device: bool,
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure { message: error.to_string(), usage: false }
+        let engine = (&error as &dyn std::error::Error).downcast_ref::<EngineError>();
+        let ends_device = engine.is_some_and(EngineError::ends_device);
+        Failure { ends_device, ..Failure::new(error.to_string()) }
     }
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), usage: false }
+        Failure { message: message.into(), usage: false, ends_device: false }
+    }
+
+    fn usage(message: impl Into<String>) -> Self {
+        Failure { usage: true, ..Failure::new(message) }
     }
 
     /// A value out of bounds is wrong usage, unless it stands in a file.
     fn config(error: ConfigError) -> Self {
         let usage = matches!(&error, ConfigError::Value { file: None, .. });
-        Failure { message: error.to_string(), usage }
+        Failure { usage, ..Failure::new(error.to_string()) }
     }
 }
 
