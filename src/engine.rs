@@ -24,6 +24,7 @@ use crate::dispatch::{check_names, workgroups};
 use crate::gpu::{Gpu, Heard};
 use crate::plan::LONGEST;
 use crate::recording::{COPY, Pass, Recording};
+use crate::timing::Queries;
 
 /// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
 pub struct Engine {
@@ -32,6 +33,8 @@ pub struct Engine {
     pipelines: Pipelines,
     staging: Staging,
     flights: Flights,
+    /// What the last timed run was timed with.
+    pub(crate) queries: Option<Queries>,
     /// How long any wait may take. Three steps of a large network take minutes on a slow adapter.
     patience: Duration,
     /// See [`Engine::set_longest_submission`].
@@ -96,6 +99,7 @@ impl Engine {
             pipelines: Pipelines::default(),
             staging: Staging::default(),
             flights: Flights::default(),
+            queries: None,
             patience: PATIENCE,
         }
     }
@@ -146,7 +150,7 @@ impl Engine {
             let info = recording.tensor(id);
             for shard in 0..info.shards.len() {
                 let held = self.memory.bytes;
-                self.memory.allocate(&self.gpu.device, id, shard, info);
+                self.memory.allocate(&self.gpu, id, shard, info);
                 let bytes = self.memory.bytes - held;
                 self.check_for(|| format!("tensor {} ({bytes} bytes)", info.name), held)?;
             }
@@ -158,7 +162,7 @@ impl Engine {
         };
         let texts: Vec<_> = recording.passes.iter().map(|pass| (pass, text(pass))).collect();
         let dispatched: Vec<_> = texts.iter().filter(|(pass, _)| !is_copy(pass)).cloned().collect();
-        self.pipelines.make(&self.gpu.device, &dispatched);
+        self.pipelines.make(&self.gpu, &dispatched);
         let prepare = |(pass, text): &(&Pass, String)| self.prepare(recording, pass, text);
         let steps: Result<_, _> = texts.iter().map(prepare).collect();
         self.check()?;
@@ -228,7 +232,7 @@ impl Engine {
         let bindings: Vec<_> = places
             .map(|(binding, place)| wgpu::BindGroupEntry { binding, resource: place.resource() })
             .collect();
-        let bind_group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let bind_group = self.gpu.bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&pass.label()),
             layout: &pipeline.get_bind_group_layout(0),
             entries: &bindings,

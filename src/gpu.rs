@@ -2,6 +2,7 @@
 
 mod adapters;
 mod error;
+mod made;
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub use self::adapters::list;
 use self::adapters::{adapters, listing, wanted};
 pub use self::error::GpuError;
 pub(crate) use self::error::Heard;
+use self::made::Counts;
+pub use self::made::Made;
 
 /// What carries WebGPU here, and its version.
 pub const INTERFACE: &str = "wgpu 30.0.1";
@@ -112,6 +115,7 @@ pub struct Gpu {
     errors: Arc<Mutex<Vec<Heard>>>,
     /// The driver's words when the device was lost.
     lost: Arc<OnceLock<String>>,
+    counts: Arc<Counts>,
 }
 
 impl Gpu {
@@ -204,7 +208,7 @@ impl Gpu {
         facts.max_binding = limits.max_storage_buffer_binding_size;
         facts.max_buffer = limits.max_buffer_size;
         facts.max_workgroups = limits.max_compute_workgroups_per_dimension;
-        Gpu { device, queue, facts, errors, lost }
+        Gpu { device, queue, facts, errors, lost, counts: Arc::default() }
     }
 
     /// Takes the errors that no call returned so far.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, EngineError, Program, encode, encode_timed};
+use crate::gpu::Gpu;
 
 /// Most timestamps of one query set, as WebGPU has it.
 const MAX_QUERIES: usize = 4096;
@@ -66,22 +67,22 @@ impl Stamps {
 }
 
 /// Where the device puts its timestamps: as many sets as it takes, and a buffer for all.
-struct Queries {
+pub(crate) struct Queries {
     sets: Vec<wgpu::QuerySet>,
     count: usize,
     resolved: wgpu::Buffer,
 }
 
 impl Queries {
-    fn new(device: &wgpu::Device, count: usize) -> Queries {
+    fn new(gpu: &Gpu, count: usize) -> Queries {
         let set = |first: usize| {
-            device.create_query_set(&wgpu::QuerySetDescriptor {
+            gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("pass times"),
                 ty: wgpu::QueryType::Timestamp,
                 count: (count - first).min(MAX_QUERIES) as u32,
             })
         };
-        let resolved = device.create_buffer(&wgpu::BufferDescriptor {
+        let resolved = gpu.buffer(&wgpu::BufferDescriptor {
             label: Some("pass times"),
             size: count as u64 * 8,
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
@@ -119,11 +120,14 @@ impl Engine {
             return self.run_alone(program);
         }
         self.finish()?;
-        let queries = Queries::new(&self.gpu.device, program.len() * 2);
+        let count = program.len() * 2;
+        let queries = self.queries.take().filter(|queries| queries.count == count);
+        let queries = queries.unwrap_or_else(|| Queries::new(&self.gpu, count));
         let encode = |encoder: &mut _, steps| queries.encode(encoder, program, steps);
         let host = self.clocked(program, encode)?;
         let size = queries.resolved.size();
         let ticks = self.read_buffer(&queries.resolved, size)?;
+        self.queries = Some(queries);
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&ticks);
         let seconds_per_tick = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
         Ok(Timed { host, passes: Stamps::of(&ticks, seconds_per_tick) })

@@ -90,11 +90,16 @@ impl Global {
     /// What to plan these recordings for on this adapter. Measures their kernels there, unless
     /// that was done before or is not wanted.
     fn target(&self, gpu: Gpu, recordings: &Recordings) -> Result<(Target, Gpu), Failure> {
-        let mut target = self.untuned(&gpu);
+        let target = self.untuned(&gpu);
         if self.no_tune || target.software {
             return Ok((target, gpu));
         }
         let cache = Cache::of_user(&gpu.facts);
+        let (ceiling, gpu) = match cache.as_ref().and_then(|cache| cache.ceiling().ok()?) {
+            Some(known) => (known, gpu),
+            None => self.ceiling(gpu, false)?,
+        };
+        let mut target = target.measured(&ceiling);
         let loaded = cache.as_ref().map_or(Ok(Timings::default()), Cache::load);
         let mut known = loaded.unwrap_or_else(|why| {
             warn_once(&LOADED, &why);

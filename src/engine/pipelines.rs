@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
+use crate::gpu::Gpu;
 use crate::kernel::{self, EntryPoint};
 use crate::recording::Pass;
 
@@ -30,7 +31,7 @@ impl Pipelines {
     ///
     /// # Panics
     /// When a WGSL file is wrong or has no such entry point.
-    pub(super) fn make(&mut self, device: &wgpu::Device, passes: &[(&Pass, String)]) {
+    pub(super) fn make(&mut self, gpu: &Gpu, passes: &[(&Pass, String)]) {
         let mut jobs: BTreeMap<&str, Job> = BTreeMap::new();
         for (pass, text) in passes {
             let known = self.made.get(text).is_some_and(|made| made.contains_key(pass.entry));
@@ -51,7 +52,7 @@ impl Pipelines {
             let mut done = Vec::new();
             // A block of its own, so that the lock is not held while compiling.
             while let Some(job) = { jobs.lock().unwrap_or_else(|e| e.into_inner()).pop() } {
-                done.push(compile(device, job));
+                done.push(compile(gpu, job));
             }
             done
         };
@@ -79,11 +80,11 @@ impl Pipelines {
     }
 }
 
-fn compile(device: &wgpu::Device, job: Job) -> (String, BTreeMap<&'static str, Ready>) {
+fn compile(gpu: &Gpu, job: Job) -> (String, BTreeMap<&'static str, Ready>) {
     let Job { text, pass, entries } = job;
     let mut known = kernel::reflect(&text)
         .unwrap_or_else(|e| panic!("pass `{}`: its WGSL is wrong: {e}", pass.label()));
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(pass.kernel.name),
         source: wgpu::ShaderSource::Wgsl(text.as_str().into()),
     });
@@ -91,7 +92,7 @@ fn compile(device: &wgpu::Device, job: Job) -> (String, BTreeMap<&'static str, R
         let entry = known.remove(name).unwrap_or_else(|| {
             panic!("shaders/{}.wgsl has no entry point {name}", pass.kernel.name)
         });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let pipeline = gpu.pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&format!("{}.{name}", pass.kernel.name)),
             layout: None,
             module: &module,

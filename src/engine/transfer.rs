@@ -20,7 +20,7 @@ impl Staging {
     fn take(&self, gpu: &Gpu, size: u64) -> wgpu::Buffer {
         let mut free = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let make = || {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            gpu.buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
                 size,
                 usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,

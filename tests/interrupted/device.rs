@@ -4,7 +4,7 @@ use crate::common::{Place, has_adapter, run_all, succeed_all};
 use crate::{assert_equal, checkpoints, resume, train};
 
 /// Checkpoints after steps 4, 8 and 12.
-const STEPS: &str = "--steps 12 --eval-every 6 --checkpoint-every 4 --keep 9";
+const STEPS: &str = "--steps 12 --eval-every 4 --keep 9";
 
 fn lost(steps: &[u64]) -> String {
     let flags = steps.iter().map(|step| format!(" --lose-device-at {step}"));
@@ -19,7 +19,7 @@ fn a_run_outlives_its_device_and_ends_with_the_same_bits() {
     let place = Place::new(30, 4);
     succeed_all(&train(&place, "whole", STEPS));
     // Before the first checkpoint, while one is written, twice before there is another, at the end.
-    for (number, steps) in [&[1][..], &[5], &[7, 6], &[11], &[2, 9, 12]].iter().enumerate() {
+    for (number, steps) in [&[1][..], &[5], &[7, 6], &[2, 12]].iter().enumerate() {
         let out = format!("lost{number}");
         let events = place.path(&format!("events{number}"));
         let more = format!("{} --tensorboard {events} --profile-every 3", lost(steps));
@@ -102,9 +102,7 @@ fn a_run_that_was_resumed_outlives_its_device_too() {
     succeed_all(&train(&place, "out", &STEPS.replace("12", "5")));
     let said = succeed_all(&resume(&place, "out", "--steps 12 --lose-device-at 6"));
     assert!(said.stderr.contains("checkpoint of step 5"), "{}", said.stderr);
-    let whole = place.path("whole");
-    // Its checkpoints are of other steps.
-    assert!(std::path::Path::new(&whole).is_dir());
+    // Their checkpoints are of other steps.
     let read = |out: &str| place.read(&format!("{out}/model.safetensors"));
     assert!(read("whole") == read("out"), "the weights differ");
 }
@@ -115,11 +113,14 @@ fn memory_that_is_not_there_is_not_tried_again() {
         return;
     }
     let place = Place::new(30, 4);
-    // W_fc1 and its moments take 1.9 GB.
-    let said = run_all(&train(&place, "out", "--steps 1 --num-fc1 100000 --memory-limit 1"));
+    // W_fc1 and its moments take 900 MB.
+    let mut arguments = train(&place, "out", "--steps 1 --memory-limit 1");
+    let width = arguments.iter().position(|word| word == "--num-fc1").expect("a flag");
+    arguments[width + 1] = "12000".to_string();
+    let said = run_all(&arguments);
     if said.code == Some(0) {
         eprintln!(
-            "\n!!!!! SKIPPED, NOT TESTED: 1 % of the memory holds 2 GB, or nobody knows !!!!!\n"
+            "\n!!!!! SKIPPED, NOT TESTED: 1 % of the memory holds 900 MB, or nobody knows !!!!!\n"
         );
         return;
     }
