@@ -101,6 +101,12 @@ impl AdapterFacts {
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
+
+    /// Bytes that one buffer may have and one binding may show: below 4 GiB, whatever the adapter
+    /// says, so that shaders can count bytes in a u32 and elements in an i32.
+    pub fn buffer_limit(&self) -> u64 {
+        self.max_binding.min(self.max_buffer).min(u32::MAX.into()) / 16 * 16
+    }
 }
 
 /// A device with its queue. Everything else of the crate reaches the GPU through [`crate::engine`].
@@ -270,9 +276,9 @@ impl Gpu {
         self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
-    /// Bytes that one buffer may have and one binding may show.
+    /// See [`AdapterFacts::buffer_limit`].
     pub fn buffer_limit(&self) -> u64 {
-        self.facts.max_binding.min(self.facts.max_buffer) / 16 * 16
+        self.facts.buffer_limit()
     }
 }
 

@@ -22,7 +22,9 @@ fn a_run_outlives_its_device_and_ends_with_the_same_bits() {
     for (number, steps) in [&[1][..], &[5], &[7, 6], &[2, 12]].iter().enumerate() {
         let out = format!("lost{number}");
         let events = place.path(&format!("events{number}"));
-        let more = format!("{} --tensorboard {events} --profile-every 3", lost(steps));
+        // The adapter's limits, which a profile wants, take a while to measure.
+        let profile = if number == 1 { "--profile-every 3" } else { "" };
+        let more = format!("{} --tensorboard {events} {profile}", lost(steps));
         let said = succeed_all(&train(&place, &out, &more));
         for (retry, step) in (1..).zip(*steps) {
             let kept = match (step - 1) / 4 * 4 {
@@ -40,8 +42,11 @@ fn a_run_outlives_its_device_and_ends_with_the_same_bits() {
         // One a device.
         let files = std::fs::read_dir(&events).expect("event files").count();
         assert_eq!(files, steps.len() + 1, "event files");
-        for name in ["report.html", "profile.json", "evaluation.json"] {
+        for name in ["report.html", "evaluation.json"] {
             assert!(!place.read(&format!("{out}/{name}")).is_empty(), "{name}");
+        }
+        if number == 1 {
+            assert!(!place.read(&format!("{out}/profile.json")).is_empty());
         }
     }
 }
