@@ -39,6 +39,8 @@ const SPLIT: u32 = 64u; // pixels in a split of backward_w
 const SIZE_X: u32 = 8u; // threads of a workgroup along the columns
 const SIZE_Y: u32 = 8u; // along pixels or rows: SIZE_X * SIZE_Y is a multiple of any subgroup
 const TILE: u32 = 1u;
+const FIRST_ROW: u32 = 0u; // the first pixel, of backward_w the first split, of this part
+const ROWS: u32 = 1u; // pixels or splits of this part
 const HALF: u32 = (GROUPS + 1u) / 2u;
 const r0 = 0u;
 const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
@@ -90,7 +92,7 @@ fn finish(i: u32, value: Columns) -> Columns {
 }
 
 fn store(p: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
-    if (p < PIXELS) {
+    if (p < FIRST_ROW + ROWS) {
         let i = p * Y_STRIDE + Y_FIRST;
         y[i + n0] = finish(i + n0, first);
         if (n1 < GROUPS) {
@@ -103,8 +105,8 @@ fn convolve(id: vec3<u32>, first0: Columns, first1: Columns) {
     // Neighbouring threads take neighbouring columns: their loads of w are contiguous.
     let n0 = id.x;
     let n1 = id.x + HALF;
-    let pixel = id.y * TILE;
-    if (n0 >= HALF || pixel >= PIXELS) {
+    let pixel = FIRST_ROW + id.y * TILE;
+    if (n0 >= HALF || pixel >= FIRST_ROW + ROWS) {
         return;
     }
     let last = min(n1, GROUPS - 1u);
@@ -192,7 +194,8 @@ fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum0_r0 = Columns(0.0);
     var sum1_r0 = Columns(0.0);
     //: end
-    let begin = id.z * SPLIT;
+    let split = FIRST_ROW + id.z;
+    let begin = split * SPLIT;
     let end = min(begin + SPLIT, PIXELS);
     for (var p = begin; p < end; p++) {
         let g0 = dy[p * DY_STRIDE + DY_FIRST + n0];
@@ -206,6 +209,6 @@ fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
         //: end
     }
     //: for r0 in TILE
-    store_dw(id.z, row + r0, n0, n1, sum0_r0, sum1_r0);
+    store_dw(split, row + r0, n0, n1, sum0_r0, sum1_r0);
     //: end
 }

@@ -46,6 +46,8 @@ const DILATION: i32 = 1i;
 const PAD_TOP: i32 = 0i;
 const PAD_LEFT: i32 = 0i;
 const SPLIT: u32 = 64u; // pixels in a split of backward_w
+const FIRST_ROW: u32 = 0u; // the first pixel, of backward_w the first split, of this part
+const ROWS: u32 = 1u; // pixels or splits of this part
 const THREADS: u32 = COLUMN_THREADS * ROW_THREADS;
 const WIDTH: u32 = COLUMN_THREADS * SPAN; // groups of columns of a tile
 const HEIGHT: u32 = ROW_THREADS * TILE; // pixels of a tile
@@ -110,7 +112,7 @@ fn finish(i: u32, value: vec4<f32>) -> vec4<f32> {
 }
 
 fn store(p: u32, n: u32, value: vec4<f32>) {
-    if (p < PIXELS && n < GROUPS) {
+    if (p < FIRST_ROW + ROWS && n < GROUPS) {
         let i = p * Y_STRIDE + Y_FIRST + n;
         y[i] = finish(i, value);
     }
@@ -124,7 +126,7 @@ var<private> start_s0: vec4<f32>;
 fn convolve(group: vec3<u32>, thread: u32) {
     let column = thread % COLUMN_THREADS;
     let row = thread / COLUMN_THREADS;
-    let first_pixel = group.y * HEIGHT;
+    let first_pixel = FIRST_ROW + group.y * HEIGHT;
     let first_group = group.x * WIDTH;
     // What this thread loads in each step.
     let quad = thread % STEP;
@@ -227,8 +229,9 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     var sw_q0_s0 = vec4<f32>(0.0);
     //: end
     //: end
-    let end = min((group.z + 1u) * SPLIT, PIXELS);
-    for (var first = group.z * SPLIT; first < end; first += PIXEL_STEP) {
+    let split = FIRST_ROW + group.z;
+    let end = min((split + 1u) * SPLIT, PIXELS);
+    for (var first = split * SPLIT; first < end; first += PIXEL_STEP) {
         //: for l0 in ROW_LOADS
         let pixel_l0 = thread / QUAD_HEIGHT + l0 * (THREADS / QUAD_HEIGHT);
         let x_l0 = load_x(window(first + pixel_l0), at, first + pixel_l0 < end);
@@ -272,10 +275,10 @@ fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation
     {
         let quad = first_quad + row + q0 * ROW_THREADS;
         let n = first_group + column + s0 * COLUMN_THREADS;
-        store_dw(group.z, quad, 0u, n, sx_q0_s0);
-        store_dw(group.z, quad, 1u, n, sy_q0_s0);
-        store_dw(group.z, quad, 2u, n, sz_q0_s0);
-        store_dw(group.z, quad, 3u, n, sw_q0_s0);
+        store_dw(split, quad, 0u, n, sx_q0_s0);
+        store_dw(split, quad, 1u, n, sy_q0_s0);
+        store_dw(split, quad, 2u, n, sz_q0_s0);
+        store_dw(split, quad, 3u, n, sw_q0_s0);
     }
     //: end
     //: end

@@ -178,7 +178,7 @@ impl<'a> Work<'a> {
         let weights: usize = self.weights(4)?.iter().product();
         let shape = &self.tensor(output)?.shape;
         let pixels: usize = shape[..shape.len() - 1].iter().product();
-        Some(2 * pixels as u64 * weights as u64)
+        Some(self.part(2 * pixels as u64 * weights as u64))
     }
 
     /// For a dense layer's pass over these rows, where this tensor has the examples.
@@ -225,11 +225,14 @@ impl<'a> Work<'a> {
                     "x" => weights[2],
                     _ => weights[3],
                 });
-                slice(info, channels)
+                let all = slice(info, channels);
+                // Of all pixels, or of the partial sums, the part's own; the weights are read whole.
+                let whole = ["w", "bias", "w_made", "flipped"].contains(&operand(bound));
+                if whole { all } else { self.part(all) }
             }
             "sum_rows" if bound.name == "x" => slice(info, self.columns("y")),
             "concat" => slice(info, self.columns("x").min(self.columns("dx"))),
-            "dense" if self.follows_rows(operand(bound), info) => self.rows_share(all),
+            "dense" if self.follows_rows(operand(bound), info) => self.part(all),
             "batch" if bound.name == "bytes" => 0,
             _ => all,
         }
@@ -247,11 +250,9 @@ impl<'a> Work<'a> {
         info.len() / info.shape[0] == depth || (self.pass.entry == "forward" && name == "y")
     }
 
-    /// The rows' part of a count, so that the parts of all shards add up to it.
-    fn rows_share(&self, all: u64) -> u64 {
-        let (Some(rows), Some(weights)) = (&self.pass.rows, self.weights(2)) else { return all };
-        let upto = |row: usize| all * row as u64 / weights[0] as u64;
-        upto(rows.first + rows.count) - upto(rows.first)
+    /// The part of a count that is the pass's own, where it was cut.
+    fn part(&self, all: u64) -> u64 {
+        self.pass.rows.as_ref().map_or(all, |rows| rows.share(all))
     }
 }
 

@@ -1,15 +1,18 @@
 //! The one place that knows device memory and pipelines: makes a recording ready and replays it.
 
-use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod error;
+mod flight;
 mod memory;
 mod pipelines;
 mod step;
 mod transfer;
 
 pub use self::error::EngineError;
+use self::flight::Flights;
 use self::memory::Memory;
 use self::pipelines::{Pipelines, Ready};
 use self::step::Step;
@@ -21,6 +24,7 @@ use crate::dispatch::{check_names, workgroups};
 use crate::gpu::{Gpu, Heard};
 use crate::plan::LONGEST;
 use crate::recording::{COPY, Pass, Recording};
+use crate::timing::Queries;
 
 /// The device's memory by tensor and shard, and its pipelines by specialized text and entry point.
 pub struct Engine {
@@ -28,8 +32,9 @@ pub struct Engine {
     memory: Memory,
     pipelines: Pipelines,
     staging: Staging,
-    /// The last submissions of runs not yet waited for.
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    flights: Flights,
+    /// What the last timed run was timed with.
+    pub(crate) queries: Option<Queries>,
     /// How long any wait may take. Three steps of a large network take minutes on a slow adapter.
     patience: Duration,
     /// See [`Engine::set_longest_submission`].
@@ -45,8 +50,14 @@ const MAX_IN_FLIGHT: usize = 3;
 /// A recording made ready: replaying it makes no buffer, bind group or pipeline.
 pub struct Program {
     pub(crate) steps: Vec<Step>,
-    /// Steps of each submission but the first begin here.
-    cuts: Vec<usize>,
+    parts: Vec<Part>,
+}
+
+/// What is submitted at once.
+struct Part {
+    steps: Range<usize>,
+    /// Its passes, for errors: "pass `..`", or the first and the last.
+    passes: Arc<str>,
 }
 
 impl Program {
@@ -57,19 +68,18 @@ impl Program {
 
     /// Number of submissions that a run takes.
     pub fn submissions(&self) -> usize {
-        self.cuts.len() + 1
+        self.parts.len()
     }
 
     /// The steps of each submission.
-    fn parts(&self) -> impl Iterator<Item = &[Step]> {
-        let begins = std::iter::once(0).chain(self.cuts.iter().copied());
-        let ends = self.cuts.iter().copied().chain([self.steps.len()]);
-        begins.zip(ends).map(|(begin, end)| &self.steps[begin..end])
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+        self.parts.iter().map(|part| part.steps.clone())
     }
 
     /// These in one submission.
     pub(crate) fn of(steps: Vec<Step>) -> Program {
-        Program { steps, cuts: Vec::new() }
+        let part = Part { steps: 0..steps.len(), passes: "passes that are timed".into() };
+        Program { steps, parts: vec![part] }
     }
 
     /// Whether there is nothing to run.
@@ -88,7 +98,8 @@ impl Engine {
             memory: Memory::default(),
             pipelines: Pipelines::default(),
             staging: Staging::default(),
-            in_flight: VecDeque::new(),
+            flights: Flights::default(),
+            queries: None,
             patience: PATIENCE,
         }
     }
@@ -139,7 +150,7 @@ impl Engine {
             let info = recording.tensor(id);
             for shard in 0..info.shards.len() {
                 let held = self.memory.bytes;
-                self.memory.allocate(&self.gpu.device, id, shard, info);
+                self.memory.allocate(&self.gpu, id, shard, info);
                 let bytes = self.memory.bytes - held;
                 self.check_for(|| format!("tensor {} ({bytes} bytes)", info.name), held)?;
             }
@@ -155,21 +166,27 @@ impl Engine {
         let prepare = |(pass, text): &(&Pass, String)| self.prepare(recording, pass, text);
         let steps: Result<_, _> = texts.iter().map(prepare).collect();
         self.check()?;
-        Ok(Program { steps: steps?, cuts: self.cuts(recording) })
+        Ok(Program { steps: steps?, parts: self.parts(recording) })
     }
 
-    /// Where to cut a recording's passes into submissions.
-    fn cuts(&self, recording: &Recording) -> Vec<usize> {
-        let (mut cuts, mut sum) = (Vec::new(), 0u64);
-        for (index, pass) in recording.passes.iter().enumerate() {
+    /// A recording's passes in submissions, none of which is too long.
+    fn parts(&self, recording: &Recording) -> Vec<Part> {
+        let passes = &recording.passes;
+        let (mut begins, mut sum) = (vec![0], 0u64);
+        for (index, pass) in passes.iter().enumerate() {
             let weight = weight(pass, recording);
             if sum > 0 && sum.saturating_add(weight) > self.longest {
-                cuts.push(index);
+                begins.push(index);
                 sum = 0;
             }
             sum += weight;
         }
-        cuts
+        let ends = begins.iter().skip(1).copied().chain([passes.len()]);
+        let part = |(&begin, end): (&usize, usize)| Part {
+            steps: begin..end,
+            passes: name(&passes[begin..end]).into(),
+        };
+        begins.iter().zip(ends).map(part).collect()
     }
 
     fn refused(&self, pass: &Pass, reason: String) -> EngineError {
@@ -215,7 +232,7 @@ impl Engine {
         let bindings: Vec<_> = places
             .map(|(binding, place)| wgpu::BindGroupEntry { binding, resource: place.resource() })
             .collect();
-        let bind_group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let bind_group = self.gpu.bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&pass.label()),
             layout: &pipeline.get_bind_group_layout(0),
             entries: &bindings,
@@ -229,16 +246,15 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn run(&mut self, program: &Program) -> Result<(), EngineError> {
-        let mut last = None;
-        for part in program.parts() {
+        for (number, part) in (1..).zip(&program.parts) {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            encode(&mut encoder, part);
-            last = Some(self.gpu.queue.submit([encoder.finish()]));
+            encode(&mut encoder, &program.steps[part.steps.clone()]);
+            let index = self.gpu.queue.submit([encoder.finish()]);
+            let last = number == program.parts.len();
+            self.flights.begin(&self.gpu.queue, index, &part.passes, last);
         }
-        self.in_flight.extend(last);
-        while self.in_flight.len() > MAX_IN_FLIGHT {
-            let oldest = self.in_flight.pop_front();
-            wait(&self.gpu, oldest, self.patience)?;
+        while let Some(oldest) = self.flights.oldest_over(MAX_IN_FLIGHT) {
+            self.wait(Some(oldest))?;
         }
         self.check()
     }
@@ -248,14 +264,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
     pub fn finish(&mut self) -> Result<(), EngineError> {
-        self.in_flight.clear();
-        self.settle()
+        self.settle()?;
+        self.flights.clear();
+        Ok(())
     }
 
     /// Waits for all that was submitted, and hears all errors.
     fn settle(&self) -> Result<(), EngineError> {
-        wait(&self.gpu, None, self.patience)?;
+        self.wait(None)?;
         self.check()
+    }
+
+    /// Waits for a submission, or for all.
+    fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
+        wait(&self.gpu, submission, self.patience, || self.flights.doing())
     }
 
     /// Turns errors that no call returned into one.
@@ -283,26 +305,36 @@ impl Engine {
                 Heard::Other(reason) => others.push(reason),
             }
         }
-        let adapter = self.gpu.facts.name.clone();
+        let (adapter, doing) = (self.gpu.facts.name.clone(), self.flights.doing());
         // The first of these explains the others.
         match (lost, memory) {
-            (Some(reason), _) => Err(EngineError::Lost { adapter, reason }),
+            (Some(reason), _) => Err(EngineError::Lost { adapter, doing, reason }),
             (None, true) => Err(EngineError::Memory { adapter, what: what(), held }),
             (None, false) => Err(EngineError::Device { adapter, reason: others.join("; ") }),
         }
     }
 }
 
-/// Waits for a submission, or for all.
+/// Waits for a submission, or for all; `doing` says what for.
 fn wait(
     gpu: &Gpu,
     submission: Option<wgpu::SubmissionIndex>,
     patience: Duration,
+    doing: impl FnOnce() -> String,
 ) -> Result<(), EngineError> {
     let adapter = gpu.facts.name.clone();
     match gpu.wait(submission, patience) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(EngineError::Hangs { adapter, patience }),
-        Err(reason) => Err(EngineError::Lost { adapter, reason }),
+        Ok(false) => Err(EngineError::Hangs { adapter, doing: doing(), patience }),
+        Err(reason) => Err(EngineError::Lost { adapter, doing: doing(), reason }),
+    }
+}
+
+/// Passes in words.
+fn name(passes: &[Pass]) -> String {
+    match passes {
+        [] => "no pass".to_string(),
+        [only] => format!("pass `{}`", only.label()),
+        [first, .., last] => format!("passes `{}` to `{}`", first.label(), last.label()),
     }
 }

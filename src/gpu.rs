@@ -1,15 +1,21 @@
 //! Adapters and the device: choosing one, asking for its limits, hearing its errors.
 
+mod adapters;
 mod error;
+mod made;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::adapters::list;
+use self::adapters::{adapters, listing, wanted};
 pub use self::error::GpuError;
 pub(crate) use self::error::Heard;
+use self::made::Counts;
+pub use self::made::Made;
 
 /// What carries WebGPU here, and its version.
 pub const INTERFACE: &str = "wgpu 30.0.1";
@@ -96,6 +102,12 @@ impl AdapterFacts {
     pub fn is_software(&self) -> bool {
         self.kind == "software"
     }
+
+    /// Bytes that one buffer may have and one binding may show: below 4 GiB, whatever the adapter
+    /// says, so that shaders can count bytes in a u32 and elements in an i32.
+    pub fn buffer_limit(&self) -> u64 {
+        self.max_binding.min(self.max_buffer).min(u32::MAX.into()) / 16 * 16
+    }
 }
 
 /// Shaders compiled on a device since it was opened, of those that were to be.
@@ -119,6 +131,9 @@ pub struct Gpu {
     pub compiled: Arc<Compiled>,
     /// Errors that no call returned: validation, out of memory, a lost device.
     errors: Arc<Mutex<Vec<Heard>>>,
+    /// The driver's words when the device was lost.
+    lost: Arc<OnceLock<String>>,
+    counts: Arc<Counts>,
 }
 
 impl Gpu {
@@ -199,17 +214,20 @@ impl Gpu {
                 },
             );
         }));
-        let heard = errors.clone();
+        let lost = Arc::new(OnceLock::new());
+        let (heard, known) = (errors.clone(), lost.clone());
         device.set_device_lost_callback(move |reason, message| {
             // Dropping a device ends it too, and nobody is left to hear.
-            note(&heard, Heard::Lost(format!("{reason:?} {message}").trim().to_string()));
+            let reason = format!("{reason:?} {message}").trim().to_string();
+            note(&heard, Heard::Lost(known.get_or_init(|| reason).clone()));
         });
         // What counts from here on is what was granted.
         let limits = device.limits();
         facts.max_binding = limits.max_storage_buffer_binding_size;
         facts.max_buffer = limits.max_buffer_size;
         facts.max_workgroups = limits.max_compute_workgroups_per_dimension;
-        Gpu { device, queue, facts, compiled: Arc::default(), errors }
+        let (compiled, counts) = (Arc::default(), Arc::default());
+        Gpu { device, queue, facts, compiled, errors, lost, counts }
     }
 
     /// Takes the errors that no call returned so far.
@@ -230,26 +248,31 @@ impl Gpu {
         submission: Option<wgpu::SubmissionIndex>,
         patience: Duration,
     ) -> Result<bool, String> {
-        self.poll(wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) })
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) };
+        let ended = self.poll(poll)?;
+        if !ended {
+            // Dropping a device waits for its end, and that wait has no timeout: so this one stays.
+            std::mem::forget(self.clone());
+        }
+        Ok(ended)
     }
 
     fn poll(&self, poll: wgpu::PollType) -> Result<bool, String> {
-        // wgpu panics when the driver says in a wait that the device is lost; nothing else of the
-        // device is used after that.
-        let polled = std::panic::AssertUnwindSafe(|| self.device.poll(poll));
-        match std::panic::catch_unwind(polled) {
-            Ok(Ok(_)) => Ok(true),
-            Ok(Err(wgpu::PollError::Timeout)) => Ok(false),
-            Ok(Err(other)) => Err(other.to_string()),
-            Err(panic) => Err(match panic.downcast::<String>() {
-                Ok(message) => *message,
-                Err(_) => "it was lost while it computed".to_string(),
-            }),
+        // Asked again, wgpu frees what a lost device has mapped, and another thread may be reading
+        // there.
+        if let Some(reason) = self.lost.get() {
+            return Err(reason.clone());
         }
+        let reason = match poll_device(&self.device, poll) {
+            Ok(ended) => return Ok(ended),
+            Err(reason) => reason,
+        };
+        Err(self.lost.get_or_init(|| reason).clone())
     }
 
     /// Ends the device, as a driver may do at any time: for tests of what happens then.
     pub fn lose(&self) {
+        self.lost.get_or_init(|| "it was destroyed".to_string());
         self.device.destroy();
     }
 
@@ -266,68 +289,29 @@ impl Gpu {
         self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
-    /// Bytes that one buffer may have and one binding may show.
+    /// See [`AdapterFacts::buffer_limit`].
     pub fn buffer_limit(&self) -> u64 {
-        self.facts.max_binding.min(self.facts.max_buffer) / 16 * 16
+        self.facts.buffer_limit()
+    }
+}
+
+fn poll_device(device: &wgpu::Device, poll: wgpu::PollType) -> Result<bool, String> {
+    // wgpu panics when the driver says in a wait that the device is lost; nothing else of the device
+    // is used after that.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| device.poll(poll))) {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(wgpu::PollError::Timeout)) => Ok(false),
+        Ok(Err(other)) => Err(other.to_string()),
+        Err(panic) => Err(match panic.downcast::<String>() {
+            Ok(message) => *message,
+            Err(_) => "it was lost while it computed".to_string(),
+        }),
     }
 }
 
 fn note(errors: &Mutex<Vec<Heard>>, heard: Heard) {
     log::debug!("{heard:?}");
     errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(heard);
-}
-
-/// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
-pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
-    adapters(backend, None).await.iter().map(facts).collect()
-}
-
-async fn adapters(backend: Option<Backend>, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
-    let backends = match backend {
-        None => {
-            let first = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-            let found = adapters_of(first, memory_percent).await;
-            if !found.is_empty() {
-                return found;
-            }
-            // OpenGL shows the same hardware once more, so it is the last resort.
-            wgpu::Backends::GL
-        }
-        Some(Backend::Vulkan) => wgpu::Backends::VULKAN,
-        Some(Backend::Metal) => wgpu::Backends::METAL,
-        Some(Backend::Dx12) => wgpu::Backends::DX12,
-        Some(Backend::Gl) => wgpu::Backends::GL,
-    };
-    adapters_of(backends, memory_percent).await
-}
-
-async fn adapters_of(backends: wgpu::Backends, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends,
-        memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
-            for_resource_creation: memory_percent,
-            for_device_loss: None,
-        },
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let mut adapters = instance.enumerate_adapters(backends).await;
-    // Without compute shaders (old OpenGL) an adapter is none for us.
-    adapters.retain(|adapter| {
-        let flags = adapter.get_downlevel_capabilities().flags;
-        flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
-            && adapter.limits().max_storage_buffers_per_shader_stage >= 8
-    });
-    adapters.sort_by_key(|adapter| {
-        let info = adapter.get_info();
-        match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => 0,
-            wgpu::DeviceType::IntegratedGpu => 1,
-            wgpu::DeviceType::VirtualGpu => 2,
-            wgpu::DeviceType::Other => 3,
-            wgpu::DeviceType::Cpu => 4,
-        }
-    });
-    adapters
 }
 
 fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
@@ -370,26 +354,4 @@ fn facts_of(
             .map(|(_, name)| name.to_string())
             .collect(),
     }
-}
-
-fn wanted(options: &GpuOptions) -> String {
-    let mut parts = Vec::new();
-    if let Some(name) = &options.adapter {
-        parts.push(format!("--adapter {name}"));
-    }
-    if let Some(backend) = options.backend {
-        parts.push(format!("--backend {backend:?}").to_lowercase());
-    }
-    if options.software {
-        parts.push("--software".to_string());
-    }
-    parts.join(" ")
-}
-
-fn listing(adapters: &[wgpu::Adapter]) -> String {
-    let line = |(index, adapter): (usize, &wgpu::Adapter)| {
-        let facts = facts(adapter);
-        format!("  {index}: {} ({}, {})", facts.name, facts.backend, facts.kind)
-    };
-    adapters.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }

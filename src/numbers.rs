@@ -237,12 +237,23 @@ impl Part {
             // Of one column or four, as the innermost extent tells.
             let columns = info.shape[info.shape.len() - 1] / stride;
             let [width, first, stride] = [groups, first, stride].map(|count| count * columns);
-            return Part { first, width, stride, elements: all.elements / stride * width };
+            let [skipped, pixels] = match &pass.rows {
+                Some(rows) => [rows.first, rows.count],
+                None => [0, all.elements / stride],
+            };
+            let first = first + skipped * stride;
+            return Part { first, width, stride, elements: pixels * width };
         }
         // A dense layer's pass over some rows of its weights: columns of dx, splits of y.
         let rows = pass.rows.as_ref().filter(|rows| !rows.along.contains(&variable));
         let row = info.row_bytes() / 4;
         match (rows, variable, constant("SPLIT")) {
+            // A convolution's pixels, or its partial sums.
+            (Some(rows), "y" | "dw", _) if rows.along.is_empty() => {
+                let row = all.elements / rows.all;
+                let elements = rows.count * row;
+                Part { first: rows.first * row, width: elements, stride: elements, elements }
+            }
             (Some(rows), "dx", _) => Part {
                 first: rows.first,
                 width: rows.count,

@@ -121,13 +121,16 @@ pub struct Bound {
 
 /// How a pass walks along the rows of the tensors named in `along`, so that a plan may cut it:
 /// these tensors are indexed from the first row of the cut (`FIRST_ROW`, `ROWS` in the kernel),
-/// every other tensor of the pass as a whole.
+/// every other tensor of the pass as a whole. Where `along` names none, a pass can be cut for its
+/// work alone, and its rows are whatever its threads walk along.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     /// First row of this pass.
     pub first: usize,
     /// Rows of this pass.
     pub count: usize,
+    /// Rows of all parts that the pass was cut into.
+    pub all: usize,
     /// Work items in a row.
     pub items: usize,
     /// Work items a thread takes.
@@ -139,6 +142,17 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// All rows, not cut yet.
+    pub fn whole(count: usize, per_thread: usize, axis: usize) -> Rows {
+        Rows { first: 0, count, all: count, items: 1, per_thread, axis, along: Vec::new() }
+    }
+
+    /// This part of what all rows have, so that the parts add up to it.
+    pub fn share(&self, whole: u64) -> u64 {
+        let upto = |row: usize| (u128::from(whole) * row as u128 / self.all as u128) as u64;
+        upto(self.first + self.count) - upto(self.first)
+    }
+
     /// Threads needed along the axis.
     pub fn threads(&self) -> u32 {
         let threads = (self.count * self.items).div_ceil(self.per_thread);

@@ -1,9 +1,11 @@
 //! How long passes take on the device, by timestamps around a compute pass for each, and a whole run
 //! by the host's clock.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::engine::{Engine, EngineError, Program, encode, encode_timed};
+use crate::gpu::Gpu;
 
 /// Most timestamps of one query set, as WebGPU has it.
 const MAX_QUERIES: usize = 4096;
@@ -65,22 +67,22 @@ impl Stamps {
 }
 
 /// Where the device puts its timestamps: as many sets as it takes, and a buffer for all.
-struct Queries {
+pub(crate) struct Queries {
     sets: Vec<wgpu::QuerySet>,
     count: usize,
     resolved: wgpu::Buffer,
 }
 
 impl Queries {
-    fn new(device: &wgpu::Device, count: usize) -> Queries {
+    fn new(gpu: &Gpu, count: usize) -> Queries {
         let set = |first: usize| {
-            device.create_query_set(&wgpu::QuerySetDescriptor {
+            gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("pass times"),
                 ty: wgpu::QueryType::Timestamp,
                 count: (count - first).min(MAX_QUERIES) as u32,
             })
         };
-        let resolved = device.create_buffer(&wgpu::BufferDescriptor {
+        let resolved = gpu.buffer(&wgpu::BufferDescriptor {
             label: Some("pass times"),
             size: count as u64 * 8,
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
@@ -89,10 +91,15 @@ impl Queries {
         Queries { sets: (0..count).step_by(MAX_QUERIES).map(set).collect(), count, resolved }
     }
 
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, program: &Program) {
-        for (index, step) in program.steps.iter().enumerate() {
+    /// Encodes these steps of the program; behind its last one, what brings the stamps to the buffer.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, program: &Program, steps: Range<usize>) {
+        for index in steps.clone() {
             let (set, first) = (index * 2 / MAX_QUERIES, (index * 2 % MAX_QUERIES) as u32);
-            encode_timed(encoder, step, &self.sets[set], [first, first + 1]);
+            let stamps = [first, first + 1];
+            encode_timed(encoder, &program.steps[index], &self.sets[set], stamps);
+        }
+        if steps.end < program.len() {
+            return;
         }
         for (index, set) in self.sets.iter().enumerate() {
             let first = index * MAX_QUERIES;
@@ -113,10 +120,14 @@ impl Engine {
             return self.run_alone(program);
         }
         self.finish()?;
-        let queries = Queries::new(&self.gpu.device, program.len() * 2);
-        let host = self.clocked(|encoder| queries.encode(encoder, program))?;
+        let count = program.len() * 2;
+        let queries = self.queries.take().filter(|queries| queries.count == count);
+        let queries = queries.unwrap_or_else(|| Queries::new(&self.gpu, count));
+        let encode = |encoder: &mut _, steps| queries.encode(encoder, program, steps);
+        let host = self.clocked(program, encode)?;
         let size = queries.resolved.size();
         let ticks = self.read_buffer(&queries.resolved, size)?;
+        self.queries = Some(queries);
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&ticks);
         let seconds_per_tick = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
         Ok(Timed { host, passes: Stamps::of(&ticks, seconds_per_tick) })
@@ -128,21 +139,28 @@ impl Engine {
     /// [`EngineError::Device`] when the device fails.
     pub fn run_alone(&mut self, program: &Program) -> Result<Timed, EngineError> {
         self.finish()?;
-        let host = self.clocked(|encoder| encode(encoder, &program.steps))?;
+        let encode = |encoder: &mut _, steps| encode(encoder, &program.steps[steps]);
+        let host = self.clocked(program, encode)?;
         Ok(Timed { host, passes: Vec::new() })
     }
 
     /// Encodes, submits and waits.
     fn clocked(
         &mut self,
-        encode: impl FnOnce(&mut wgpu::CommandEncoder),
+        program: &Program,
+        encode: impl Fn(&mut wgpu::CommandEncoder, Range<usize>),
     ) -> Result<HostClock, EngineError> {
         let begin = Instant::now();
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encode(&mut encoder);
-        let commands = encoder.finish();
+        let part = |steps| {
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            encode(&mut encoder, steps);
+            encoder.finish()
+        };
+        let commands: Vec<_> = program.parts().map(part).collect();
         let recorded = Instant::now();
-        self.gpu.queue.submit([commands]);
+        for part in commands {
+            self.gpu.queue.submit([part]);
+        }
         let submitted = Instant::now();
         self.finish()?;
         Ok(HostClock { begin, recorded, submitted, done: Instant::now() })

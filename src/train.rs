@@ -64,6 +64,9 @@ impl Trainer {
         batches: Option<Batches>,
     ) -> Result<Trainer, EngineError> {
         let mut engine = Engine::new(gpu);
+        if let Some(longest) = recordings.longest {
+            engine.set_longest_submission(longest);
+        }
         let mut compile = |recording: Option<&Recording>| {
             recording.map(|recording| engine.compile(recording)).transpose()
         };

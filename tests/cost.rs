@@ -109,6 +109,24 @@ fn shards_share_the_work() {
 }
 
 #[test]
+fn parts_of_a_convolution_share_the_work() {
+    let none = Target { subgroup: [0, 0], ..target(&[Rewrite::Workgroup]) };
+    let (whole, cut) = (none.clone(), Target { longest_pass: 100_000_000, ..none });
+    for entry in ["forward", "backward_x", "backward_w"] {
+        let label = format!("inception2/5x5 conv2d.{entry}");
+        let whole = of(&tutorial(Some(&whole)), &label);
+        let parts = all_of(&tutorial(Some(&cut)), &label);
+        assert!(parts.len() > 1, "{entry}");
+        let sum: Cost = parts.iter().copied().sum();
+        assert_eq!((sum.flop(), sum.written), (whole.flop(), whole.written), "{entry}");
+        // Each part reads the weights, or a bias, again.
+        assert!(sum.read >= whole.read, "{entry}");
+        let least = parts.iter().map(Cost::flop).min();
+        assert!(least > Some(0) && least < Some(whole.flop()), "{entry}");
+    }
+}
+
+#[test]
 fn each_kind_of_pass_by_hand() {
     let tape = Tape::new();
     let x = tape.tracked_input("x", &[2, 8, 6, 3]);

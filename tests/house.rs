@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The only files that name wgpu.
-const GPU_FILES: [&str; 7] = [
+const GPU_FILES: [&str; 10] = [
     "src/engine.rs",
+    "src/engine/flight.rs",
     "src/engine/memory.rs",
     "src/engine/pipelines.rs",
     "src/engine/step.rs",
     "src/engine/transfer.rs",
     "src/gpu.rs",
+    "src/gpu/adapters.rs",
+    "src/gpu/made.rs",
     "src/timing.rs",
 ];
 /// The only files with `unsafe`, each saying why.

@@ -99,12 +99,10 @@ pub(super) fn run(command: CostCommand) -> Result<(), Failure> {
         (Some(model), false, false) => modules(&network::read(&model)?.1)?,
         (None, true, false) => modules(&settings.resolve().map_err(Failure::config)?)?,
         _ => {
-            return Err(Failure {
-                message: "give a module (--input, --widths), a saved network (--model) or a \
-                          network's flags (such as --preset), not several of these"
-                    .to_string(),
-                usage: true,
-            });
+            return Err(Failure::usage(
+                "give a module (--input, --widths), a saved network (--model) or a network's flags \
+                 (such as --preset), not several of these",
+            ));
         }
     };
     if json {
@@ -138,14 +136,11 @@ fn single(input: Option<[usize; 3]>, widths: Option<Widths>) -> Result<Compared,
     let channels = input[2] + one + reduce_three + three + reduce_five + five + pool;
     let elements = input[0] * input[1] * channels;
     if elements > u32::MAX as usize {
-        return Err(Failure {
-            message: format!(
-                "a module of these sizes makes {elements} numbers, and a shader can count {}; \
-                 lower --input or --widths",
-                u32::MAX
-            ),
-            usage: true,
-        });
+        return Err(Failure::usage(format!(
+            "a module of these sizes makes {elements} numbers, and a shader can count {}; lower \
+             --input or --widths",
+            u32::MAX
+        )));
     }
     Ok(Compared::new(name.to_string(), input, widths))
 }

@@ -49,8 +49,7 @@ pub(super) fn run(command: DevicesCommand, global: &Global) -> Result<(), Failur
 fn judge(index: usize, facts: AdapterFacts) -> Device {
     let config = Config::preset(Preset::Tutorial);
     let mut recordings = Recordings::training(&config, 70_000, [28, 28]);
-    let buffer_limit = facts.max_binding.min(facts.max_buffer) / 16 * 16;
-    let target = Target::new(buffer_limit, facts.subgroup, facts.is_software());
+    let target = Target::new(facts.buffer_limit(), facts.subgroup, facts.is_software());
     let misfit = recordings.fit(&target).err().map(|error| error.to_string());
     Device { index, facts, tutorial_misfit: misfit, tutorial_memory: recordings.memory() }
 }

@@ -27,6 +27,7 @@ use self::terminal::{
     bytes, print_results, progress_bar, say, say_above, so_far, warn, while_preparing, while_saying,
 };
 use crate::config::ConfigError;
+use crate::engine::EngineError;
 use crate::gpu::{AdapterFacts, Backend, Gpu, GpuOptions, Limits};
 use crate::plan::{Rewrite, Target};
 use crate::report::thousands;
@@ -92,11 +93,16 @@ impl Global {
     /// What to plan these recordings for on this adapter. Measures their kernels there, unless
     /// that was done before or is not wanted.
     fn target(&self, gpu: Gpu, recordings: &Recordings) -> Result<(Target, Gpu), Failure> {
-        let mut target = self.untuned(&gpu);
+        let target = self.untuned(&gpu);
         if self.no_tune || target.software {
             return Ok((target, gpu));
         }
         let cache = Cache::of_user(&gpu.facts);
+        let (ceiling, gpu) = match cache.as_ref().and_then(|cache| cache.ceiling().ok()?) {
+            Some(known) => (known, gpu),
+            None => self.ceiling(gpu, false)?,
+        };
+        let mut target = target.measured(&ceiling);
         let loaded = cache.as_ref().map_or(Ok(Timings::default()), Cache::load);
         let mut known = loaded.unwrap_or_else(|why| {
             warn_once(&LOADED, &why);
@@ -159,27 +165,34 @@ enum Command {
     Man(manual::ManCommand),
 }
 
-/// A failure as one sentence, and whether it is the command line's fault.
+/// A failure as one sentence, whether it is the command line's fault, and whether the device is gone.
 struct Failure {
     message: String,
     usage: bool,
+    ends_device: bool,
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure { message: error.to_string(), usage: false }
+        let engine = (&error as &dyn std::error::Error).downcast_ref::<EngineError>();
+        let ends_device = engine.is_some_and(EngineError::ends_device);
+        Failure { ends_device, ..Failure::new(error.to_string()) }
     }
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), usage: false }
+        Failure { message: message.into(), usage: false, ends_device: false }
+    }
+
+    fn usage(message: impl Into<String>) -> Self {
+        Failure { usage: true, ..Failure::new(message) }
     }
 
     /// A value out of bounds is wrong usage, unless it stands in a file.
     fn config(error: ConfigError) -> Self {
         let usage = matches!(&error, ConfigError::Value { file: None, .. });
-        Failure { message: error.to_string(), usage }
+        Failure { usage, ..Failure::new(error.to_string()) }
     }
 }
 

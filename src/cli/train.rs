@@ -1,6 +1,7 @@
 //! `inception train`: the whole of a run.
 
 mod profile;
+mod recover;
 mod report;
 mod result;
 mod run;
@@ -58,9 +59,16 @@ pub(super) struct TrainCommand {
     /// Check all numbers that a step makes, not only the loss, for NaN and infinity
     #[arg(long, value_name = "WHEN", default_value = "sampled")]
     check_numbers: CheckNumbers,
+    /// When the device is lost or hangs, go on with a new one from the newest checkpoint, or from the
+    /// beginning if there is none, so many times at most
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    device_retries: u32,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Lose the device before this step; given again, the next device too: for tests
+    #[arg(long, value_name = "STEP", hide = true)]
+    lose_device_at: Vec<u64>,
 }
 
 /// Which steps are checked.
@@ -86,8 +94,13 @@ impl CheckNumbers {
 }
 
 pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure> {
+    recover::train(command, global)
+}
+
+/// All that comes before the first step.
+fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     if let Some(out) = &command.out {
-        refuse_to_replace(&command, out)?;
+        refuse_to_replace(command, out)?;
     }
     // Before anything is read there. A folder yet to be made is taken when it is.
     let existing = command.out.as_ref().filter(|out| out.is_dir());
@@ -132,10 +145,10 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     ));
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.
-    let saver = open_out(&command, lock, resumed.as_ref())?;
-    let (metrics, seconds_before) = open_metrics(&command, done)?;
-    let shown = Shown::open(&command, done)?;
-    let (profiling, gpu) = Profiling::prepare(&command, &recordings, global, gpu)?;
+    let saver = open_out(command, lock, resumed.as_ref())?;
+    let (metrics, seconds_before) = open_metrics(command, done)?;
+    let shown = Shown::open(command, done)?;
+    let (profiling, gpu) = Profiling::prepare(command, &recordings, global, gpu)?;
     let preparing = Instant::now();
     let labels = &samples.labels;
     let trainer = while_preparing(gpu, |gpu| {
@@ -151,15 +164,7 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
     })?;
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
     let outputs = Outputs { saver, metrics, seconds_before, profiling, shown };
-    let mut run = Run::new(command, config, samples, trainer, outputs)?;
-    let trained = run.train();
-    // Whatever has happened, a checkpoint that is being written is one worth having.
-    let saved = run.hear_of_saving(true);
-    trained.and(saved)?;
-    match run.stop.asked() {
-        true => run.stopped(),
-        false => run.report(),
-    }
+    Run::new(command, config, samples, trainer, outputs)
 }
 
 /// The newest whole checkpoint. Says which newer ones are damaged.

@@ -31,25 +31,29 @@ pub enum EngineError {
     },
     /// The device is gone, with all that it held.
     #[error(
-        "the device {adapter} was lost: {reason}. The driver ended it: a reset, a pass that took \
+        "the device {adapter} was lost{doing}: {reason}. The driver ended it: a reset, a pass that took \
          longer than it allows (often two seconds), or an unplugged GPU. A lower --batch-size makes \
          shorter passes; `inception profile` shows how long each takes"
     )]
     Lost {
         /// The adapter's name.
         adapter: String,
+        /// Where in its work, as far as is known: ` in or behind pass ..`, or nothing.
+        doing: String,
         /// The driver's words.
         reason: String,
     },
     /// The device does not come to an end.
     #[error(
-        "{adapter} has not finished its work in {} seconds; it hangs, or the network is too large \
+        "{adapter} has not finished its work in {} seconds{doing}; it hangs, or the network is too large \
          for it: lower --batch-size or --maps, update the driver, or try another --adapter",
         patience.as_secs()
     )]
     Hangs {
         /// The adapter's name.
         adapter: String,
+        /// Where in its work, as far as is known: ` in or behind pass ..`, or nothing.
+        doing: String,
         /// How long was waited.
         patience: Duration,
     },

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::gpu::Gpu;
 use crate::recording::{IMAGE_WIDTH, TensorId, TensorInfo};
 
 /// Where a shard of a tensor lies.
@@ -31,13 +32,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Gives a shard its place, zeroed, unless it has one.
-    pub(super) fn allocate(
-        &mut self,
-        device: &wgpu::Device,
-        id: TensorId,
-        shard: usize,
-        info: &TensorInfo,
-    ) {
+    pub(super) fn allocate(&mut self, gpu: &Gpu, id: TensorId, shard: usize, info: &TensorInfo) {
         if self.places.contains_key(&(id, shard)) {
             return;
         }
@@ -48,8 +43,8 @@ impl Memory {
                 let size = storage.map_or(info.shard_bytes(shard), |storage| storage.bytes);
                 self.bytes += size;
                 match info.image {
-                    true => image(device, &info.name, size),
-                    false => Place::Buffer(buffer(device, &info.name, size)),
+                    true => image(gpu, &info.name, size),
+                    false => Place::Buffer(buffer(gpu, &info.name, size)),
                 }
             }
         };
@@ -84,8 +79,8 @@ impl Memory {
     }
 }
 
-fn buffer(device: &wgpu::Device, name: &str, size: u64) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
+fn buffer(gpu: &Gpu, name: &str, size: u64) -> wgpu::Buffer {
+    gpu.buffer(&wgpu::BufferDescriptor {
         label: Some(name),
         size,
         usage: wgpu::BufferUsages::STORAGE
@@ -95,9 +90,9 @@ fn buffer(device: &wgpu::Device, name: &str, size: u64) -> wgpu::Buffer {
     })
 }
 
-fn image(device: &wgpu::Device, name: &str, size: u64) -> Place {
+fn image(gpu: &Gpu, name: &str, size: u64) -> Place {
     let height = (size / ROW_BYTES) as u32;
-    let texture = device.create_texture(&wgpu::TextureDescriptor {
+    let texture = gpu.image(&wgpu::TextureDescriptor {
         label: Some(name),
         size: wgpu::Extent3d { width: IMAGE_WIDTH, height, depth_or_array_layers: 1 },
         mip_level_count: 1,

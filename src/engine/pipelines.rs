@@ -54,7 +54,7 @@ impl Pipelines {
             let mut done = Vec::new();
             // A block of its own, so that the lock is not held while compiling.
             while let Some(job) = { jobs.lock().unwrap_or_else(|e| e.into_inner()).pop() } {
-                done.push(compile(&gpu.device, job));
+                done.push(compile(gpu, job));
                 gpu.compiled.done.fetch_add(1, Ordering::Relaxed);
             }
             done
@@ -83,11 +83,11 @@ impl Pipelines {
     }
 }
 
-fn compile(device: &wgpu::Device, job: Job) -> (String, BTreeMap<&'static str, Ready>) {
+fn compile(gpu: &Gpu, job: Job) -> (String, BTreeMap<&'static str, Ready>) {
     let Job { text, pass, entries } = job;
     let mut known = kernel::reflect(&text)
         .unwrap_or_else(|e| panic!("pass `{}`: its WGSL is wrong: {e}", pass.label()));
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(pass.kernel.name),
         source: wgpu::ShaderSource::Wgsl(text.as_str().into()),
     });
@@ -95,7 +95,7 @@ fn compile(device: &wgpu::Device, job: Job) -> (String, BTreeMap<&'static str, R
         let entry = known.remove(name).unwrap_or_else(|| {
             panic!("shaders/{}.wgsl has no entry point {name}", pass.kernel.name)
         });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let pipeline = gpu.pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&format!("{}.{name}", pass.kernel.name)),
             layout: None,
             module: &module,

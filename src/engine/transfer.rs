@@ -1,12 +1,9 @@
 //! What goes between the host and the device's tensors.
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 use super::{Engine, EngineError, wait};
 use crate::gpu::Gpu;
@@ -23,7 +20,7 @@ impl Staging {
     fn take(&self, gpu: &Gpu, size: u64) -> wgpu::Buffer {
         let mut free = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let make = || {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            gpu.buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
                 size,
                 usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
@@ -43,7 +40,7 @@ impl Staging {
 pub struct Pending {
     buffer: wgpu::Buffer,
     staging: Staging,
-    done: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
+    done: Receiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
 }
 
@@ -57,20 +54,18 @@ impl Pending {
     ) -> Result<T, EngineError> {
         // Another thread's waiting may have brought it already, and might keep this one waiting for
         // what was submitted since.
-        let mut done = pin!(self.done.receive());
-        let arrived = match done.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(arrived) => arrived,
-            Poll::Pending => {
-                wait(gpu, Some(self.submission), patience)?;
-                pollster::block_on(done)
+        let refused = |reason| EngineError::Device { adapter: gpu.facts.name.clone(), reason };
+        let dropped = || refused("a read-back was dropped".to_string());
+        let arrived = match self.done.try_recv() {
+            Ok(arrived) => arrived,
+            Err(TryRecvError::Disconnected) => return Err(dropped()),
+            Err(TryRecvError::Empty) => {
+                wait(gpu, Some(self.submission), patience, || " in a copy to the host".into())?;
+                // It has been copied; a thread that asked the device is about to say so.
+                self.done.recv_timeout(patience).map_err(|_| dropped())?
             }
         };
-        let refused = |reason| EngineError::Device { adapter: gpu.facts.name.clone(), reason };
-        match arrived {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(refused(error.to_string())),
-            None => return Err(refused("a read-back was dropped".to_string())),
-        }
+        arrived.map_err(|error| refused(error.to_string()))?;
         let result = {
             let view = self.buffer.get_mapped_range(..);
             use_bytes(&view.map_err(|error| refused(error.to_string()))?)
@@ -236,7 +231,7 @@ impl Engine {
         let copies: Vec<wgpu::Buffer> = parts.iter().map(copy).collect();
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let pending = |buffer: wgpu::Buffer| {
-            let (sender, done) = oneshot_channel();
+            let (sender, done) = sync_channel(1);
             buffer.map_async(wgpu::MapMode::Read, .., move |result| {
                 // The receiver is gone only when nobody wants the result any more.
                 let _ = sender.send(result);
@@ -258,10 +253,17 @@ impl Engine {
         Ok(result)
     }
 
-    /// Why a read-back failed: if the device is lost, by that.
+    /// Why a read-back failed: if the device is lost, by that, and where in its work it was.
     fn explain(&self, error: EngineError) -> EngineError {
+        let now = self.flights.doing();
         match error {
             EngineError::Device { .. } => self.settle().err().unwrap_or(error),
+            EngineError::Lost { adapter, reason, .. } if !now.is_empty() => {
+                EngineError::Lost { adapter, doing: now, reason }
+            }
+            EngineError::Hangs { adapter, patience, .. } if !now.is_empty() => {
+                EngineError::Hangs { adapter, doing: now, patience }
+            }
             other => other,
         }
     }

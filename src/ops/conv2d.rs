@@ -2,6 +2,7 @@
 
 use super::{columns_type, width};
 use crate::kernel::{Constant, Kernel, kernel};
+use crate::recording::Rows;
 use crate::reference::{Given, Number, Random, Reference, extent, float};
 use crate::tape::Tensor;
 
@@ -152,12 +153,13 @@ impl<'t> Tensor<'t> {
             columns,
         };
         let y = self.tape().temporary(&[batch, out_h, out_w, columns]);
-        self.tape().dispatch(
+        self.tape().dispatch_rows(
             &KERNEL,
             "forward",
             &geometry.constants(),
             &[("x", self), ("w", w), ("bias", b), ("y", y)],
-            [geometry.column_threads(), geometry.pixels().div_ceil(TILE), 1],
+            [geometry.column_threads(), 1, 1],
+            Rows::whole(geometry.pixels(), TILE, 1),
         );
         y.made_from(&[self, w, b], move |inputs, _, dy| {
             backward_x(geometry, inputs[0], inputs[1], dy);
@@ -180,12 +182,13 @@ fn backward_x<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     tape.dispatch(&KERNEL, "flip", &geometry.constants(), &tensors, [columns, h * k * channels, 1]);
     let dx = x.like();
     let transposed = geometry.transposed();
-    tape.dispatch(
+    tape.dispatch_rows(
         &KERNEL,
         "backward_x",
         &transposed.constants(),
         &[("x", dy), ("w", flipped), ("y", dx)],
-        [transposed.column_threads(), transposed.pixels().div_ceil(TILE), 1],
+        [transposed.column_threads(), 1, 1],
+        Rows::whole(transposed.pixels(), TILE, 1),
     );
     x.accumulate(dx);
 }
@@ -205,12 +208,13 @@ fn backward_w<'t>(geometry: Geometry, x: Tensor<'t>, w: Tensor<'t>, dy: Tensor<'
     let mut constants = geometry.constants().to_vec();
     constants.retain(|(name, _)| *name != "TILE");
     constants.extend([("SPLIT", split.into()), ("TILE", tile.into())]);
-    x.tape().dispatch(
+    x.tape().dispatch_rows(
         &KERNEL,
         "backward_w",
         &constants,
         &[("x", x), ("dy", dy), ("dw", partial)],
-        [geometry.column_threads(), rows.div_ceil(tile), splits],
+        [geometry.column_threads(), rows.div_ceil(tile), 1],
+        Rows::whole(splits, 1, 2),
     );
     w.accumulate(if splits == 1 { partial } else { partial.sum_rows(1) });
 }

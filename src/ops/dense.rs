@@ -45,12 +45,8 @@ impl<'t> Tensor<'t> {
             ("TILE", TILE.into()),
         ];
         let rows = move |per_thread: usize, axis: usize, name: &'static str| Rows {
-            first: 0,
-            count: depth,
-            items: 1,
-            per_thread,
-            axis,
             along: vec![name],
+            ..Rows::whole(depth, per_thread, axis)
         };
         let tape = self.tape();
         let splits = depth.div_ceil(SPLIT);

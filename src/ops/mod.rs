@@ -88,7 +88,7 @@ fn elementwise(
     let mut constants = constants.to_vec();
     constants.push(("ROW", items.into()));
     let along = tensors.iter().map(|(name, _)| *name).collect();
-    let rows = Rows { first: 0, count: shape[0], items, per_thread: 4, axis: 0, along };
+    let rows = Rows { items, along, ..Rows::whole(shape[0], 4, 0) };
     let all = [tensors, whole].concat();
     tensors[0].1.tape().dispatch_rows(kernel, entry, &constants, &all, [1, 1, 1], rows);
 }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use super::subgroup;
-use crate::recording::{Bound, COPY, Pass, Recording, Role, TensorId};
+use crate::recording::{Bound, COPY, IMAGE_WIDTH, Pass, Recording, Role, TensorId};
 
+/// Bytes of the largest image: 8,192 rows, which any adapter has.
+const LARGEST: u64 = 8192 * IMAGE_WIDTH as u64 * 16;
 /// Passes for which a copy is kept: longer, it would hold memory that others need.
 const KEPT: usize = 24;
 
@@ -27,6 +29,9 @@ pub fn images(recordings: &mut [Recording]) {
                 let source = pass.tensors.iter().position(|bound| bound.name == name);
                 let Some(at) = source else { continue };
                 let from = pass.tensors[at];
+                if tensors[from.tensor.0 as usize].bytes() > LARGEST {
+                    continue;
+                }
                 let known = copies.get(&from.tensor).filter(|(_, last)| index - last <= KEPT);
                 let image = known.map(|(image, _)| *image).unwrap_or_else(|| {
                     let mut info = tensors[from.tensor.0 as usize].clone();

@@ -23,6 +23,7 @@ pub use slices::{fuse_relu, read_slices, write_slices};
 pub use subgroup::{subgroup, subgroup_variant};
 pub use workgroup::{LARGE, SMALL, Tiles, workgroup, workgroup_variant};
 
+use crate::ceiling::Ceiling;
 use crate::gpu::Gpu;
 use crate::kernel::{Constant, Kernel, Value};
 use crate::recording::{Pass, Recording, TensorId};
@@ -54,17 +55,26 @@ pub enum Rewrite {
     Memory,
 }
 
-/// Operations of a submission to a GPU, a byte moved counting as ten: drivers of desktops end what
-/// takes two seconds, and an adapter that does no more than 100 GFLOP or 10 GB a second takes 0.4.
-/// The engine cuts submissions between passes, and [`shard`] a longer pass where it can.
+/// Operations of a submission to a GPU of which nothing is known, a byte moved counting as ten:
+/// drivers of desktops end what takes two seconds, and an adapter that does no more than 100 GFLOP or
+/// 10 GB a second takes 0.4. The engine cuts submissions between passes, and [`shard`] a longer pass
+/// where it can.
 pub(crate) const LONGEST: u64 = 40_000_000_000;
+
+/// The same where the adapter was measured: what takes it 0.2 seconds, if kernels reach a tenth of
+/// what it can do at most. One that reaches a hundredth still ends within two.
+fn longest(ceiling: &Ceiling) -> u64 {
+    let slower = ceiling.flop_per_second.min(10.0 * ceiling.bytes_per_second);
+    (0.2 * slower / 10.0) as u64
+}
 
 /// What a plan is made for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Bytes of the largest buffer that a pass can bind.
     pub buffer_limit: u64,
-    /// Operations of a pass, a byte moved counting as ten, above which it is cut if it can be.
+    /// Operations of a pass, a byte moved counting as ten, above which it is cut if it can be, and of
+    /// the passes that are submitted at once.
     pub longest_pass: u64,
     /// Smallest and largest subgroup; zeros where there is none.
     pub subgroup: [u32; 2],
@@ -90,6 +100,14 @@ impl Target {
         // Nothing ends what a processor takes its time for.
         let longest_pass = if software { u64::MAX } else { LONGEST };
         Target { buffer_limit, longest_pass, subgroup, software, without, choices }
+    }
+
+    /// For an adapter that was measured: its rates say what takes it too long.
+    pub fn measured(self, ceiling: &Ceiling) -> Target {
+        match self.software {
+            true => self,
+            false => Target { longest_pass: longest(ceiling), ..self },
+        }
     }
 }
 

@@ -97,7 +97,7 @@ pub fn shard(recordings: &mut [Recording], limit: u64, longest: u64) -> Result<(
             }
         }
     }
-    recordings.iter_mut().for_each(cut_passes);
+    recordings.iter_mut().for_each(|recording| cut_passes(recording, longest));
     Ok(())
 }
 
@@ -145,11 +145,22 @@ fn uncut_use(recordings: &[Recording], members: &[TensorId]) -> Option<String> {
     uncut.next().map(|pass| pass.label())
 }
 
-/// Replaces each pass along sharded rows by one pass per shard.
-fn cut_passes(recording: &mut Recording) {
+/// Rows of each part of a pass that no tensor follows: as few parts as none is longer than `longest`.
+fn by_work(rows: &Rows, work: u64, longest: u64) -> Vec<usize> {
+    let quick = u128::from(longest) * rows.count as u128 / u128::from(work.max(1));
+    let part = (quick.min(rows.count as u128) as usize / rows.grain()).max(1) * rows.grain();
+    (0..rows.count).step_by(part).map(|first| part.min(rows.count - first)).collect()
+}
+
+/// Replaces each pass along sharded rows by one pass per shard, and each one that is too long and
+/// can be cut anywhere by several.
+fn cut_passes(recording: &mut Recording, longest: u64) {
     let passes = std::mem::take(&mut recording.passes);
     for pass in passes {
         let shards = pass.rows.as_ref().and_then(|rows| {
+            if rows.along.is_empty() {
+                return Some(by_work(rows, weight(&pass, recording), longest));
+            }
             let along = pass.tensors.iter().find(|b| rows.along.contains(&b.name))?;
             Some(recording.tensors[along.tensor.0 as usize].shards.clone())
         });

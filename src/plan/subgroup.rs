@@ -123,7 +123,8 @@ fn convolve(pass: &Pass) -> Option<Pass> {
     constants.push(("TILE", tile.into()));
     let segments = size(pass, "PIXELS") / out_w * out_w.div_ceil(tile);
     let threads = [columns.threads(), segments.div_ceil(columns.lane_rows()) as u32, 1];
-    Some(Pass { kernel: &CONV2D, constants, threads, ..pass.clone() })
+    // Made for processors, where nothing is cut for its work.
+    Some(Pass { kernel: &CONV2D, constants, threads, rows: None, ..pass.clone() })
 }
 
 fn conv_backward_w(pass: &Pass) -> Option<Pass> {
@@ -143,7 +144,7 @@ fn conv_backward_w(pass: &Pass) -> Option<Pass> {
     let blocks = kernel_h * kernel_w.div_ceil(taps) * quads.div_ceil(held);
     let rows = blocks.div_ceil(columns.lane_rows()) as u32;
     let threads = [columns.threads(), rows, pass.threads[2]];
-    Some(Pass { kernel: &CONV2D, constants, threads, ..pass.clone() })
+    Some(Pass { kernel: &CONV2D, constants, threads, rows: None, ..pass.clone() })
 }
 
 fn dense(pass: &Pass) -> Option<Pass> {

@@ -194,8 +194,9 @@ fn convolve(pass: &Pass, tiles: &Tiles) -> Option<Pass> {
     constants.extend(tile.product(tiles));
     // Tiles of the same pixels follow each other: they find them in the cache.
     let columns = tile.along_x(groups.div_ceil(tile.width()));
-    let threads = [columns, pixels.div_ceil(tile.height()) as u32, 1];
-    Some(Pass { kernel: &CONV2D, constants, threads, ..pass.clone() })
+    let rows = Rows { per_thread: tile.height(), ..pass.rows.clone()? };
+    let threads = [columns, rows.threads(), 1];
+    Some(Pass { kernel: &CONV2D, constants, threads, rows: Some(rows), ..pass.clone() })
 }
 
 fn conv_backward_w(pass: &Pass, tiles: &Tiles) -> Option<Pass> {

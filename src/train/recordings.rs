@@ -27,6 +27,8 @@ pub struct Recordings {
     /// All tensors, with their shards once sharded.
     pub(super) tensors: Vec<TensorInfo>,
     pub(super) parameters: Vec<TensorId>,
+    /// Operations to submit at once, once a target said so.
+    pub(super) longest: Option<u64>,
 }
 
 pub(super) struct TrainingStep {
@@ -128,6 +130,7 @@ impl Recordings {
             images: bytes.id(),
             parameters: tape.parameters().into_iter().map(Tensor::id).collect(),
             tensors: tape.finish().tensors,
+            longest: None,
         }
     }
 
@@ -147,6 +150,7 @@ impl Recordings {
             keep.push(inference.probabilities);
         }
         let result = plan::plan(&mut all, target, &keep);
+        self.longest = Some(target.longest_pass);
         // The last was recorded last and knows all tensors.
         if let Some(last) = all.last() {
             self.tensors.clone_from(&last.tensors);

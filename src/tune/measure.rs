@@ -68,6 +68,9 @@ pub(super) fn measure(
 fn cut(product: &Product, limit: u64) -> Product {
     let mut product = product.clone();
     let Some(rows) = &mut product.pass.rows else { return product };
+    if rows.along.is_empty() {
+        return product; // no tensor is smaller for it
+    }
     let bound = product.pass.tensors.iter().zip(&mut product.tensors);
     let along = bound.filter(|(bound, _)| rows.along.contains(&bound.name));
     let mut along: Vec<&mut TensorInfo> = along.map(|(_, info)| info).collect();

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod device;
 mod disk;
 mod kill;
 mod lock;

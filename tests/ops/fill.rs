@@ -25,7 +25,7 @@ fn more_threads_than_one_axis_takes_are_folded() {
     const COUNT: usize = 4 * 70_000 - 1;
     let fill = KERNELS.iter().find(|kernel| kernel.name == "fill");
     let y = lab.tape.temporary(&[COUNT]);
-    let rows = Rows { first: 0, count: COUNT, items: 1, per_thread: 4, axis: 0, along: vec!["y"] };
+    let rows = Rows { along: vec!["y"], ..Rows::whole(COUNT, 4, 0) };
     lab.tape.dispatch_rows(
         fill.expect("a kernel"),
         "forward",

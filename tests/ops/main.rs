@@ -13,6 +13,7 @@ mod dense;
 mod determinism;
 mod dropout;
 mod fill;
+mod largest;
 mod lrn;
 mod max_pool;
 mod relu;

@@ -1,8 +1,8 @@
 //! Tensors cut into shards give the same bits as whole ones.
 
-use inception::ops::{Adam, adam};
+use inception::ops::{Adam, Padding, adam};
 use inception::plan::{self, shard};
-use inception::recording::{Recording, Role};
+use inception::recording::{Pass, Recording, Role};
 use inception::tape::Tape;
 
 use crate::check::{self, Lab, Random, Values};
@@ -249,4 +249,44 @@ fn sharded_rows_of_odd_length_make_the_same_bits() {
     assert_eq!(rows(&cut, "x"), [344, 344, 313]);
     assert_eq!(rows(&cut, "key"), [2]);
     train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
+}
+
+/// A convolution with odd extents, forward and backward, by the kernels of these tiles, if any.
+fn convolution(tape: &Tape, tiles: Option<&plan::Tiles>, padding: Padding) -> Recording {
+    // Whole and by four columns.
+    let (channels, out) = if tiles.is_some() { (4, 8) } else { (3, 5) };
+    let x = tape.tracked_input("x", &[5, 13, 11, channels]);
+    let w = tape.parameter("w", &[3, 5, channels, out]);
+    let y = x.conv2d(w, tape.parameter("b", &[out]), 1, padding);
+    y.backward(tape.input("dy", &y.shape()));
+    let mut recording = tape.finish();
+    if let Some(tiles) = tiles {
+        plan::workgroup(&mut recording, tiles);
+    }
+    recording
+}
+
+#[test]
+fn a_long_convolution_is_cut_to_the_same_bits() {
+    let tiles = [None, Some(&plan::LARGE), Some(&plan::SMALL)];
+    let paddings = [Padding::Same, Padding::Valid];
+    for (tiles, padding) in tiles.into_iter().flat_map(|t| paddings.map(|padding| (t, padding))) {
+        let (Some(mut lab), Some(mut other)) = (check::lab(), check::lab()) else {
+            return;
+        };
+        let whole = convolution(&lab.tape, tiles, padding);
+        // One grain a part, and a few.
+        for longest in [1, 300_000] {
+            let mut cut = convolution(&other.tape, tiles, padding);
+            shard(std::slice::from_mut(&mut cut), u64::MAX, longest).expect("it can be cut");
+            for entry in ["forward", "backward_x", "backward_w"] {
+                let conv = |pass: &&Pass| pass.entry == entry && pass.kernel.name != "sum_rows";
+                let parts: Vec<_> = cut.passes.iter().filter(conv).collect();
+                assert!(parts.len() > 1, "{entry}: {} parts, {longest}", parts.len());
+                assert!(parts.len() < 200, "{entry}: {} parts", parts.len());
+            }
+            train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
+            other = check::lab().expect("there was an adapter");
+        }
+    }
 }

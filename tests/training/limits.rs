@@ -3,7 +3,7 @@
 use inception::config::{Config, Preset};
 use inception::data::{Batches, Images};
 use inception::engine::{Engine, EngineError};
-use inception::gpu::{Gpu, GpuOptions, Limits};
+use inception::gpu::{AdapterFacts, Gpu, GpuOptions, Limits};
 use inception::plan::Target;
 use inception::recording::Recording;
 use inception::tape::Tape;
@@ -107,6 +107,16 @@ fn limits_far_below_the_defaults_change_no_bit() {
     let (bits, shards) = train(lowered);
     assert!(shards > 1, "the limit was to cut W_fc1");
     assert!(bits == truth, "weights or probabilities differ");
+}
+
+/// Metal binds more than shaders can count.
+#[test]
+fn no_binding_is_larger_than_shaders_can_count() {
+    let facts = Gpu::noop().facts;
+    let huge = AdapterFacts { max_binding: 1 << 40, max_buffer: 1 << 40, ..facts.clone() };
+    assert_eq!(huge.buffer_limit(), (1 << 32) - 16);
+    let odd = AdapterFacts { max_binding: 1000, max_buffer: 999, ..facts };
+    assert_eq!(odd.buffer_limit(), 992);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::report::Split;
 
 impl Run {
     /// Measures the network on the test set and says so.
-    pub(super) fn report(mut self) -> Result<(), Failure> {
+    pub(super) fn report(&mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.stop.no_longer_needed();
         let rows = self.samples.test();
@@ -56,7 +56,7 @@ impl Run {
     }
 
     /// Fails when the folder lacks something of the run.
-    fn check_kept(mut self) -> Result<(), Failure> {
+    fn check_kept(&mut self) -> Result<(), Failure> {
         self.check_saved()?;
         match &mut self.metrics {
             Some(metrics) => Ok(metrics.sync()?),
@@ -65,7 +65,7 @@ impl Run {
     }
 
     /// Says how to go on with a run that was asked to stop.
-    pub(super) fn stopped(self) -> Result<(), Failure> {
+    pub(super) fn stopped(&self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.check_saved()?;
         let step = thousands(self.trainer.step());

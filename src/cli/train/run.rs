@@ -52,11 +52,13 @@ pub(super) struct Run {
     /// The last evaluation's accuracy and its step.
     pub(super) validation: Option<(u64, f64)>,
     pub(super) shown: Shown,
+    /// Before which step to lose the device: for tests.
+    lose_at: Option<u64>,
 }
 
 impl Run {
     pub(super) fn new(
-        command: TrainCommand,
+        command: &TrainCommand,
         config: Config,
         samples: Samples,
         trainer: Trainer,
@@ -69,7 +71,7 @@ impl Run {
         bar.reset_eta();
         Ok(Run {
             config,
-            out: command.out,
+            out: command.out.clone(),
             json: command.json,
             samples,
             trainer,
@@ -85,6 +87,7 @@ impl Run {
             loss: f32::NAN,
             validation: None,
             shown,
+            lose_at: command.lose_device_at.first().copied(),
         })
     }
 
@@ -118,6 +121,9 @@ impl Run {
         // The time goes on while a step or an evaluation takes long.
         self.bar.enable_steady_tick(Duration::from_millis(500));
         for step in self.first_step + 1..=self.config.steps {
+            if self.lose_at == Some(step) {
+                self.trainer.engine().gpu().lose();
+            }
             for (step, loss) in self.step()? {
                 self.note(step, loss, None)?;
             }
@@ -197,10 +203,7 @@ impl Run {
     }
 
     pub(super) fn diverged(&self, what: &str) -> Failure {
-        let kept = match &self.saver {
-            Some(saver) => saver.kept(),
-            None => "no checkpoint had been saved".to_string(),
-        };
+        let kept = self.kept();
         Failure::new(format!(
             "{what}: training has diverged; try a lower --learning-rate (now {:e}), --scale unit or \
              --init he; {kept}",

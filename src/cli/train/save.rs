@@ -54,19 +54,25 @@ impl Saver {
         };
         due || accuracy.is_some_and(|accuracy| self.best.is_none_or(|best| accuracy > best))
     }
+}
+
+impl Run {
+    /// Whether there is one to go on from.
+    pub(super) fn has_checkpoint(&self) -> bool {
+        self.saver.as_ref().is_some_and(|saver| saver.saved.is_some())
+    }
 
     /// What there is to go on from.
     pub(super) fn kept(&self) -> String {
-        match self.saved {
-            Some(step) => {
-                format!("the checkpoint of step {step} in {} is kept", self.out.display())
+        let saved = self.saver.as_ref().and_then(|saver| Some((saver, saver.saved?)));
+        match saved {
+            Some((saver, step)) => {
+                format!("the checkpoint of step {step} in {} is kept", saver.out.display())
             }
             None => "no checkpoint had been saved".to_string(),
         }
     }
-}
 
-impl Run {
     /// Begins to save a checkpoint if it is time to, and hears what became of the last one.
     pub(super) fn save_if_due(&mut self) -> Result<(), Failure> {
         self.hear_of_saving(false)?;
@@ -158,9 +164,9 @@ impl Run {
     }
 
     fn not_saved(&mut self, step: u64, why: &str) {
-        let Some(saver) = &mut self.saver else { return };
         let message =
-            format!("the checkpoint of step {step} was not saved: {why}; {}", saver.kept());
+            format!("the checkpoint of step {step} was not saved: {why}; {}", self.kept());
+        let Some(saver) = &mut self.saver else { return };
         self.bar.suspend(|| warn(&message));
         saver.failed = Some(message);
     }

@@ -1,0 +1,59 @@
+//! Training that outlives its device: when one is lost or hangs, a new one goes on.
+
+use super::run::Run;
+use super::{TrainCommand, prepare};
+use crate::cli::{Failure, Global, say, warn};
+
+/// Trains and reports. What a new device does is what `--resume` does: it begins with the newest
+/// checkpoint, and drops what was measured after it. Without a checkpoint it begins anew.
+pub(super) fn train(mut command: TrainCommand, global: &Global) -> Result<(), Failure> {
+    let most = command.device_retries;
+    for retry in 1.. {
+        let failure = match attempt(&mut command, global) {
+            Err(failure) if failure.ends_device => failure,
+            ended => return ended,
+        };
+        if retry > most {
+            let tried = match most {
+                0 => String::new(),
+                _ => format!("; --device-retries {most} are used up"),
+            };
+            return Err(Failure::new(failure.message + &tried));
+        }
+        warn(&failure.message);
+        let from = if command.resume { "that checkpoint" } else { "the beginning" };
+        say(&format!("going back to {from} with a new device: retry {retry} of {most}"));
+    }
+    Ok(())
+}
+
+/// Trains on one device.
+fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
+    let mut run = prepare(command, global)?;
+    let trained = run.train();
+    // Whatever has happened, a checkpoint that is being written is one worth having.
+    let saved = run.hear_of_saving(true);
+    let stopped = run.stop.asked();
+    let ended = trained.and(saved).and_then(|()| match stopped {
+        true => run.stopped(),
+        false => run.report(),
+    });
+    command.resume |= run.has_checkpoint();
+    ended.map_err(|failure| match failure.ends_device {
+        true => {
+            command.lose_device_at.drain(..1.min(command.lose_device_at.len()));
+            run.lost_device(failure, stopped)
+        }
+        false => failure,
+    })
+}
+
+impl Run {
+    /// The failure with what it means for the run, which is not tried again when it was to stop.
+    fn lost_device(&self, failure: Failure, stopped: bool) -> Failure {
+        self.bar.finish_and_clear();
+        let (step, kept) = (self.trainer.step(), self.kept());
+        let message = format!("{}. {step} steps had been begun; {kept}", failure.message);
+        Failure { message, ends_device: !stopped, ..failure }
+    }
+}
