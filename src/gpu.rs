@@ -59,6 +59,9 @@ pub struct GpuOptions {
     pub memory_percent: Option<u8>,
     /// Do without timestamps, for adapters whose timestamps are wrong: all is timed by the host.
     pub no_timestamps: bool,
+    /// Have the driver's own validation look at every call, where it is installed: Vulkan's layer
+    /// `VK_LAYER_KHRONOS_validation`, DirectX's debug layer. It reports to the log.
+    pub validate: bool,
 }
 
 /// What there is to know of an adapter.
@@ -116,7 +119,7 @@ impl Gpu {
     /// # Errors
     /// [`GpuError`], with what to install or which adapters there are.
     pub async fn open(options: &GpuOptions) -> Result<Gpu, GpuError> {
-        let adapters = adapters(options.backend, options.memory_percent).await;
+        let adapters = adapters(options).await;
         if adapters.is_empty() {
             return Err(GpuError::NoAdapter { backend: options.backend });
         }
@@ -267,14 +270,14 @@ fn note(errors: &Mutex<Vec<Heard>>, heard: Heard) {
 
 /// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
 pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
-    adapters(backend, None).await.iter().map(facts).collect()
+    adapters(&GpuOptions { backend, ..GpuOptions::default() }).await.iter().map(facts).collect()
 }
 
-async fn adapters(backend: Option<Backend>, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
-    let backends = match backend {
+async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let backends = match options.backend {
         None => {
             let first = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-            let found = adapters_of(first, memory_percent).await;
+            let found = adapters_of(first, options).await;
             if !found.is_empty() {
                 return found;
             }
@@ -286,14 +289,19 @@ async fn adapters(backend: Option<Backend>, memory_percent: Option<u8>) -> Vec<w
         Some(Backend::Dx12) => wgpu::Backends::DX12,
         Some(Backend::Gl) => wgpu::Backends::GL,
     };
-    adapters_of(backends, memory_percent).await
+    adapters_of(backends, options).await
 }
 
-async fn adapters_of(backends: wgpu::Backends, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
+async fn adapters_of(backends: wgpu::Backends, options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let flags = match options.validate {
+        true => wgpu::InstanceFlags::advanced_debugging(),
+        false => wgpu::InstanceFlags::default(),
+    };
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
+        flags,
         memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
-            for_resource_creation: memory_percent,
+            for_resource_creation: options.memory_percent,
             for_device_loss: None,
         },
         ..wgpu::InstanceDescriptor::new_without_display_handle()
