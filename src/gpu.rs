@@ -294,9 +294,11 @@ async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
 
 async fn adapters_of(backends: wgpu::Backends, options: &GpuOptions) -> Vec<wgpu::Adapter> {
     let flags = match options.validate {
-        true => wgpu::InstanceFlags::advanced_debugging(),
-        false => wgpu::InstanceFlags::default(),
+        // Without debugging information in shaders: older layers do not know that WGSL exists.
+        true => wgpu::InstanceFlags::GPU_BASED_VALIDATION | wgpu::InstanceFlags::VALIDATION,
+        false => wgpu::InstanceFlags::empty(),
     };
+    let flags = flags | wgpu::InstanceFlags::default();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
         flags,

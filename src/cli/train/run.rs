@@ -221,7 +221,8 @@ impl Run {
                 // The losses on their way may tell of it sooner.
                 self.note_remaining()?;
                 self.hear_of_saving(true)?;
-                return Err(self.wrong(&format!("in the evaluation {what}"), unwritten));
+                let what = format!("in the evaluation after step {} {what}", self.trainer.step());
+                return Err(self.wrong(&what, unwritten));
             }
             classified => classified?,
         };
