@@ -66,7 +66,10 @@ impl Checked {
 impl Found {
     /// That there are no answers for these images, counted from 0.
     pub fn in_images(&self, images: Range<usize>) -> EngineError {
-        let what = format!("images {} to {}: {self}", images.start + 1, images.end);
-        EngineError::Numbers { what, unwritten: self.unwritten > 0 }
+        let images = match images.len() {
+            1 => format!("image {}", images.end),
+            _ => format!("images {} to {}", images.start + 1, images.end),
+        };
+        EngineError::Numbers { what: format!("{images}: {self}"), unwritten: self.unwritten > 0 }
     }
 }
