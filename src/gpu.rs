@@ -66,6 +66,9 @@ pub struct GpuOptions {
     pub memory_percent: Option<u8>,
     /// Do without timestamps, for adapters whose timestamps are wrong: all is timed by the host.
     pub no_timestamps: bool,
+    /// Have the driver's own validation look at every call, where it is installed: Vulkan's layer
+    /// `VK_LAYER_KHRONOS_validation`, DirectX's debug layer. It reports to the log.
+    pub validate: bool,
 }
 
 /// What there is to know of an adapter.
@@ -143,7 +146,7 @@ impl Gpu {
     /// # Errors
     /// [`GpuError`], with what to install or which adapters there are.
     pub async fn open(options: &GpuOptions) -> Result<Gpu, GpuError> {
-        let adapters = adapters(options.backend, options.memory_percent).await;
+        let adapters = adapters(options).await;
         if adapters.is_empty() {
             return Err(GpuError::NoAdapter { backend: options.backend });
         }

@@ -103,7 +103,7 @@
 //! | [`kernel`] | a WGSL file as the host sees it: constants to fill in, bindings found by name |
 //! | [`recording`] | passes and tensors as plain data |
 //! | [`tape`] | records passes, and for each output the rule that differentiates it |
-//! | [`mod@reference`] | the operations as plain loops, to hold the kernels against |
+//! | [`mod@reference`] | what operations are held against: plain loops in f64 with error bounds |
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
 //! | [`model`] | the Inception module, the network, initial values |
 //! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
@@ -115,10 +115,10 @@
 //! | [`ceiling`] | what an adapter can do at most, measured |
 //! | [`config`] | what a run is made of: presets, TOML file, flags |
 //! | [`data`] | CSV, IDX, PNG and JPEG to images; the order of the batches |
-//! | [`numbers`] | NaN and infinity found on the device, with the pass that made them |
+//! | [`numbers`] | NaN, infinity and elements that no pass has written, found behind their pass |
 //! | [`train`] | one training step and inference, on a device |
 //! | [`profile`] | where a step's time goes, as data, as a trace, two side by side |
-//! | [`selftest`] | every kernel held against the references, on the adapter that is there |
+//! | [`selftest`] | whether an adapter computes rightly, held against [`mod@reference`] |
 //! | [`checkpoint`] | weights and optimizer in safetensors files |
 //! | [`onnx`] | a recorded network as a file that other programs run |
 //! | [`inspect`] | weights, feature maps and saliency, as numbers and pictures |

@@ -3,11 +3,23 @@
 //! [`watch`] puts a check behind each pass of a recording: a pass that counts what is not finite
 //! among the numbers just made. No tensor leaves the device but a few hundred words of counts. The
 //! other passes, and what they make, stay as they are, bit for bit.
+//!
+//! [`poison`] fills the memory of each temporary, before its first pass, with a pattern that is no
+//! number. What a pass then leaves unwritten, or reads before it is made, the checks find:
+//! `watch(&poison(&recording))`.
 
+mod checked;
+mod part;
+mod poison;
+
+use std::collections::HashSet;
 use std::fmt;
 
-use crate::kernel::{Kernel, Value, kernel};
-use crate::recording::{Bound, COPY, Pass, Recording, Role, TensorId, TensorInfo};
+pub use self::checked::Checked;
+use self::part::Part;
+pub use self::poison::{POISON, poison};
+use crate::kernel::{Kernel, kernel};
+use crate::recording::{Bound, Pass, Recording, Role, TensorId, TensorInfo};
 
 static KERNEL: Kernel = kernel!("numbers");
 
@@ -17,14 +29,18 @@ pub static KERNELS: [&Kernel; 1] = [&KERNEL];
 /// Threads of a workgroup, and vectors or elements that each takes, as `shaders/numbers.wgsl` has it.
 const SIZE: usize = 256;
 const EACH: usize = 8;
+/// Words that a check makes.
+const WORDS: usize = 3;
+/// The bits of an f32's exponent: all 1 in NaN and infinity.
+const EXPONENT: u32 = 0x7f80_0000;
 
 /// A recording with checks, and what they mean.
 pub struct Watch {
     /// The passes, each followed by the checks of what it made; in front of all, the parameters'.
     pub recording: Recording,
     /// What the host has to write before the first run: each check's `view`.
-    pub views: Vec<(TensorId, [u32; 5])>,
-    /// Two words a check, u32, made anew by each run: to be read after it.
+    pub views: Vec<(TensorId, [u32; 7])>,
+    /// Three words a check, u32, made anew by each run: to be read after it.
     pub found: TensorId,
     watched: Vec<Watched>,
 }
@@ -41,15 +57,6 @@ struct Watched {
     part: Part,
 }
 
-/// A part of a shard, in elements: runs of `width`, `stride` apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Part {
-    first: usize,
-    width: usize,
-    stride: usize,
-    elements: usize,
-}
-
 /// The first tensor, in order of the passes, that is not finite everywhere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -61,14 +68,21 @@ pub struct Found {
     pub shape: Vec<usize>,
     /// How many of its elements, as far as that pass made them, are NaN or infinite.
     pub count: u32,
+    /// How many of these are [`POISON`]: not written, or made of what was not.
+    pub unwritten: u32,
     /// The place of the first of them in memory's order.
     pub first: Vec<usize>,
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Found { pass, tensor, shape, count, first } = self;
+        let Found { pass, tensor, shape, count, first, unwritten } = self;
         match pass {
+            Some(pass) if *unwritten > 0 => write!(
+                f,
+                "pass `{pass}` left some of {tensor} {shape:?} unwritten, or made it of what no pass \
+                 had written"
+            )?,
             Some(pass) => write!(f, "pass `{pass}` made {tensor} {shape:?} NaN or infinite")?,
             None => write!(f, "{tensor} {shape:?} was NaN or infinite before the first pass")?,
         }
@@ -80,12 +94,12 @@ impl fmt::Display for Found {
 impl Watch {
     /// Words of [`Watch::found`].
     pub fn words(&self) -> usize {
-        2 * self.watched.len()
+        WORDS * self.watched.len()
     }
 
     /// What the words of a run mean; none when all was finite.
     pub fn found(&self, words: &[u32]) -> Option<Found> {
-        let counts = words.chunks_exact(2).zip(&self.watched);
+        let counts = words.chunks_exact(WORDS).zip(&self.watched);
         let (word, watched) = { counts }.find(|(word, _)| word[0] > 0)?;
         Some(Found {
             pass: watched.pass.clone(),
@@ -93,6 +107,7 @@ impl Watch {
             shape: watched.info.shape.clone(),
             count: word[0],
             first: watched.place(u32::MAX as usize - word[1] as usize),
+            unwritten: word[2],
         })
     }
 }
@@ -118,7 +133,7 @@ impl Watched {
 }
 
 /// Puts a check of all floats that it makes behind each pass, and one of each parameter in front of
-/// all. To be called when the plan is ready: a check follows its pass at once, before the memory goes
+/// all. Whole numbers that it makes are checked where they lie in memory that was poisoned. To be called when the plan is ready: a check follows its pass at once, before the memory goes
 /// to another tensor. The checks' own tensors are numbered behind the recording's.
 pub fn watch(recording: &Recording) -> Watch {
     let mut tensors = recording.tensors.clone();
@@ -136,11 +151,17 @@ pub fn watch(recording: &Recording) -> Watch {
             }
         }
     }
+    let mut poisoned = HashSet::new();
     for pass in &recording.passes {
         passes.push(pass.clone());
-        // A copy is as finite as what it was made from.
+        if std::ptr::eq(pass.kernel, &KERNEL) {
+            poisoned.extend(pass.tensors.iter().map(|bound| bound.tensor));
+            continue;
+        }
+        // The device's own copies declare nothing; they are as finite as what they were made from.
         let made = |bound: &&Bound| {
-            !std::ptr::eq(pass.kernel, &COPY) && pass.kernel.makes_floats(bound.name)
+            pass.kernel.makes_floats(bound.name)
+                || (pass.kernel.writes(bound.name) && poisoned.contains(&bound.tensor))
         };
         for bound in pass.tensors.iter().filter(made) {
             let part = Part::made(pass, bound, recording.tensor(bound.tensor));
@@ -180,11 +201,15 @@ impl Watch {
         part: Part,
     ) -> Pass {
         let info = tensors[bound.tensor.0 as usize].clone();
-        let slot = self.watched.len();
-        let view = add(tensors, "numbers view", Role::Input, 5);
+        let view = add(tensors, "numbers view", Role::Input, 7);
         let word = |n: usize| u32::try_from(n).expect("a tensor's elements fit u32");
         let Part { first, width, stride, elements } = part;
-        self.views.push((view, [slot, elements, first, width, stride].map(word)));
+        let floats = maker.is_none_or(|pass| pass.kernel.makes_floats(bound.name));
+        // Whole numbers are wrong where they are the poison itself.
+        let [mask, pattern] = if floats { [EXPONENT; 2] } else { [u32::MAX, POISON] };
+        let [slot, count, first, width, stride] =
+            [self.watched.len(), elements, first, width, stride].map(word);
+        self.views.push((view, [slot, count, first, width, stride, mask, pattern]));
         let whole = part == Part::whole(&info, bound.shard);
         let items = if whole { elements.div_ceil(4) } else { elements };
         let (entry, name) = if whole { ("whole", "vectors") } else { ("part", "x") };
@@ -205,71 +230,5 @@ impl Watch {
             part,
         });
         pass(entry, bindings, items.div_ceil(SIZE * EACH) * SIZE)
-    }
-}
-
-impl Part {
-    fn whole(info: &TensorInfo, shard: usize) -> Part {
-        let elements = info.shards[shard] * info.row_bytes() / 4;
-        Part { first: 0, width: elements, stride: elements, elements }
-    }
-
-    /// What the pass makes of a tensor that it writes. The rest of it, such as other slices of a
-    /// concatenation, may not be made yet, and hold anything.
-    fn made(pass: &Pass, bound: &Bound, info: &TensorInfo) -> Part {
-        let all = Part::whole(info, bound.shard);
-        let constant = |name: &str| {
-            let found = pass.constants.iter().find(|(known, _)| *known == name);
-            found.and_then(|(_, value)| match value {
-                Value::U32(value) => Some(*value as usize),
-                _ => None,
-            })
-        };
-        let (kernel, variable) = (pass.kernel.name, bound.name);
-        let slice = match (kernel.split('_').next(), variable) {
-            (Some("conv2d"), "y") => ["GROUPS", "Y_FIRST", "Y_STRIDE"].map(constant),
-            (Some("concat"), "y") => ["GROUPS", "FIRST", "GROUPS_OUT"].map(constant),
-            _ => [None; 3],
-        };
-        if let [Some(groups), Some(first), Some(stride)] = slice
-            && groups < stride
-        {
-            // Of one column or four, as the innermost extent tells.
-            let columns = info.shape[info.shape.len() - 1] / stride;
-            let [width, first, stride] = [groups, first, stride].map(|count| count * columns);
-            let [skipped, pixels] = match &pass.rows {
-                Some(rows) => [rows.first, rows.count],
-                None => [0, all.elements / stride],
-            };
-            let first = first + skipped * stride;
-            return Part { first, width, stride, elements: pixels * width };
-        }
-        // A dense layer's pass over some rows of its weights: columns of dx, splits of y.
-        let rows = pass.rows.as_ref().filter(|rows| !rows.along.contains(&variable));
-        let row = info.row_bytes() / 4;
-        match (rows, variable, constant("SPLIT")) {
-            // A convolution's pixels, or its partial sums.
-            (Some(rows), "y" | "dw", _) if rows.along.is_empty() => {
-                let row = all.elements / rows.all;
-                let elements = rows.count * row;
-                Part { first: rows.first * row, width: elements, stride: elements, elements }
-            }
-            (Some(rows), "dx", _) => Part {
-                first: rows.first,
-                width: rows.count,
-                stride: row,
-                elements: info.shape[0] * rows.count,
-            },
-            (Some(rows), "y", Some(split)) if info.shape.len() == 3 => {
-                let elements = rows.count.div_ceil(split) * row;
-                Part {
-                    first: rows.first / split * row,
-                    width: elements,
-                    stride: elements,
-                    elements,
-                }
-            }
-            _ => all,
-        }
     }
 }

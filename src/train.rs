@@ -1,5 +1,6 @@
 //! Training: what a run records, and the network on a device that trains and classifies.
 
+mod classify;
 mod guard;
 mod recordings;
 mod timed;
@@ -8,11 +9,14 @@ pub use recordings::Recordings;
 
 use std::collections::VecDeque;
 
+pub use self::classify::likeliest;
+pub(crate) use self::classify::refuse_nan;
 use self::guard::Guard;
 use crate::data::{Batches, Images};
 use crate::engine::{Copied, Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
 use crate::model;
+use crate::numbers::Checked;
 use crate::ops::Adam;
 use crate::recording::{Recording, Role, TensorId, TensorInfo};
 
@@ -39,6 +43,7 @@ pub struct Trainer {
     batches: Option<Batches>,
     losses: VecDeque<Arriving>,
     guard: Option<Guard>,
+    checked_inference: Option<Checked>,
     step: u64,
 }
 
@@ -80,6 +85,7 @@ impl Trainer {
             batches,
             losses: VecDeque::new(),
             guard: None,
+            checked_inference: None,
             step: 0,
         };
         trainer.write_bytes(trainer.recordings.images, &images.pixels);
@@ -293,79 +299,4 @@ impl Trainer {
         }
         Ok(arrived)
     }
-
-    /// Images that inference takes at once.
-    ///
-    /// # Panics
-    /// When only training was recorded.
-    pub fn inference_batch(&self) -> usize {
-        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
-        self.recordings.tensors[inference.rows.0 as usize].len()
-    }
-
-    /// Classifies a batch of the first of these images, its passes run by one of the engine's ways
-    /// to run a program. Where there are fewer, the last one fills the batch.
-    fn batch_by<T>(
-        &mut self,
-        images: std::ops::Range<usize>,
-        run: impl FnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
-    ) -> Result<T, EngineError> {
-        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
-        let (id, batch) = (inference.rows, self.inference_batch());
-        let rows: Vec<u32> =
-            (0..batch).map(|i| (images.start + i).min(images.end - 1) as u32).collect();
-        self.write(id, bytemuck::cast_slice(&rows));
-        run(&mut self.engine, self.inference.as_ref().expect("inference was compiled"))
-    }
-
-    /// Classifies the images of these rows: ten probabilities each. `progress` hears how many are
-    /// done.
-    ///
-    /// # Errors
-    /// [`EngineError`] when the device fails.
-    ///
-    /// # Panics
-    /// When only training was recorded.
-    pub fn classify(
-        &mut self,
-        images: std::ops::Range<usize>,
-        mut progress: impl FnMut(usize),
-    ) -> Result<Vec<[f32; 10]>, EngineError> {
-        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
-        let probabilities_id = inference.probabilities;
-        let batch = self.inference_batch();
-        let mut probabilities = Vec::with_capacity(images.len());
-        let mut waiting: Option<(Pending, usize)> = None;
-        let mut first = images.start;
-        while first < images.end || waiting.is_some() {
-            // The next batch is submitted before the last one is read, so the device never idles.
-            let next = if first < images.end {
-                let count = batch.min(images.end - first);
-                self.batch_by(first..images.end, Engine::run)?;
-                first += count;
-                Some((self.engine.fetch(probabilities_id, batch * 10)?, count))
-            } else {
-                None
-            };
-            if let Some((pending, count)) = std::mem::replace(&mut waiting, next) {
-                let values = self.engine.collect(pending)?;
-                let rows = values.chunks_exact(10).take(count);
-                probabilities
-                    .extend(rows.map(|row| <[f32; 10]>::try_from(row).unwrap_or_default()));
-                progress(probabilities.len());
-            }
-        }
-        Ok(probabilities)
-    }
-}
-
-/// The likeliest class; the first of equals.
-pub fn likeliest(probabilities: &[f32; 10]) -> u8 {
-    let mut best = 0;
-    for class in 1..10 {
-        if probabilities[class] > probabilities[best] {
-            best = class;
-        }
-    }
-    best as u8
 }

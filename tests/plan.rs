@@ -181,6 +181,13 @@ fn choices_steer_the_plan() {
     };
     assert_eq!(planned(&[("conv2d.", Family::LargeTiles)], &gpu), rule, "as the rule has it");
     let plain = planned(&[("conv2d.", Family::Plain)], &gpu);
+    let others = |recording: &Recording| -> Vec<Pass> {
+        let product = |pass: &Pass| ["conv2d", "dense"].map(|op| pass.kernel.name.starts_with(op));
+        let passes = recording.passes.iter().filter(|pass| product(pass) == [false; 2]);
+        passes.cloned().collect()
+    };
+    assert_eq!(others(&plain), others(&rule), "choices change products alone");
+    assert!(others(&plain).len() > 20);
     assert_eq!(count(&plain, "conv2d_workgroup."), 0);
     assert_eq!(threads(&plain, "dense_workgroup"), threads(&rule, "dense_workgroup"));
     let small = planned(&[("dense.forward", Family::SmallTiles)], &gpu);

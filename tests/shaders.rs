@@ -10,7 +10,7 @@ use inception::{ceiling, numbers, ops, plan};
 use naga::back::{hlsl, msl, spv};
 
 /// Entry points of other names than `forward`, `backward`, `backward_*` and `update`, and why.
-const OTHER_ENTRIES: [(&str, &str); 10] = [
+const OTHER_ENTRIES: [(&str, &str); 11] = [
     ("batch", "images"),          // one of the two things that are gathered
     ("batch", "labels"),          // the other
     ("ceiling", "multiply_add"),  // the most arithmetic
@@ -18,6 +18,7 @@ const OTHER_ENTRIES: [(&str, &str); 10] = [
     ("conv2d", "flip"),           // turns the weights round for backward_x
     ("numbers", "clear"),         // forgets what the step before found
     ("numbers", "part"),          // checks a part of a tensor
+    ("numbers", "poison"),        // fills memory that is to be written
     ("numbers", "whole"),         // checks a tensor
     ("softmax", "cross_entropy"), // the loss of each example
     ("softmax", "mean"),          // the loss of the batch

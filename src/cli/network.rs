@@ -6,6 +6,7 @@ use super::{Failure, Global, open_gpu, progress_bar, while_preparing};
 use crate::checkpoint::WeightFile;
 use crate::config::Config;
 use crate::data::{Images, SIDE};
+use crate::engine::EngineError;
 use crate::train::{Recordings, Trainer};
 
 /// The saved network on the device, with these images.
@@ -51,6 +52,9 @@ fn with_weights(
         for tensor in tensors {
             trainer.set(tensor.name, tensor.bytes);
         }
+        if global.checked {
+            trainer.check_all()?;
+        }
         Ok(trainer)
     })
 }
@@ -64,5 +68,21 @@ pub(super) fn classify(
     let bar = progress_bar(images.len() as u64, template);
     let result = trainer.classify(images, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
-    Ok(result?)
+    result.map_err(failure)
+}
+
+/// What to do when a network does not run.
+pub(super) fn failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::Numbers { what, unwritten: true } => Failure::new(unwritten(&what)),
+        other => other.into(),
+    }
+}
+
+/// What to do about numbers that were never written.
+pub(super) fn unwritten(what: &str) -> String {
+    format!(
+        "{what}: a fault of this program or of the driver, so its results cannot be trusted; please \
+         report it with the output of `inception selftest`, and try another --backend or --software"
+    )
 }

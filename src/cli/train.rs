@@ -56,7 +56,8 @@ pub(super) struct TrainCommand {
     /// Write event files for TensorBoard into this folder; made if missing
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
-    /// Check all numbers that a step makes, not only the loss, for NaN and infinity
+    /// Check all numbers that a step makes, not only the loss, for NaN and infinity; --checked checks
+    /// every step
     #[arg(long, value_name = "WHEN", default_value = "sampled")]
     check_numbers: CheckNumbers,
     /// When the device is lost or hangs, go on with a new one from the newest checkpoint, or from the
@@ -154,8 +155,10 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let trainer = while_preparing(gpu, |gpu| {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
         set_weights(&mut trainer, initial, resumed)?;
-        if let Some(every) = command.check_numbers.steps() {
-            trainer.check_numbers(every)?;
+        match command.check_numbers.steps() {
+            _ if global.checked => trainer.check_all()?,
+            Some(every) => trainer.check_numbers(every)?,
+            None => {}
         }
         if saver.is_some() {
             trainer.make_room_for_snapshots()?;

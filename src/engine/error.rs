@@ -57,6 +57,14 @@ pub enum EngineError {
         /// How long was waited.
         patience: Duration,
     },
+    /// Numbers that are none.
+    #[error("{what}")]
+    Numbers {
+        /// Of which images, and what is known of it.
+        what: String,
+        /// Some were never written: a fault of the program or the driver, not of the weights.
+        unwritten: bool,
+    },
     /// The driver said no.
     #[error(
         "{adapter}: {reason}; lower --batch-size or the network's sizes, or try another --adapter"

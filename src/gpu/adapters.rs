@@ -4,17 +4,14 @@ use super::{AdapterFacts, Backend, GpuOptions, facts};
 
 /// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
 pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
-    adapters(backend, None).await.iter().map(facts).collect()
+    adapters(&GpuOptions { backend, ..GpuOptions::default() }).await.iter().map(facts).collect()
 }
 
-pub(super) async fn adapters(
-    backend: Option<Backend>,
-    memory_percent: Option<u8>,
-) -> Vec<wgpu::Adapter> {
-    let backends = match backend {
+pub(super) async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let backends = match options.backend {
         None => {
             let first = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-            let found = adapters_of(first, memory_percent).await;
+            let found = adapters_of(first, options).await;
             if !found.is_empty() {
                 return found;
             }
@@ -26,14 +23,21 @@ pub(super) async fn adapters(
         Some(Backend::Dx12) => wgpu::Backends::DX12,
         Some(Backend::Gl) => wgpu::Backends::GL,
     };
-    adapters_of(backends, memory_percent).await
+    adapters_of(backends, options).await
 }
 
-async fn adapters_of(backends: wgpu::Backends, memory_percent: Option<u8>) -> Vec<wgpu::Adapter> {
+async fn adapters_of(backends: wgpu::Backends, options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let flags = match options.validate {
+        // Without debugging information in shaders: older layers do not know that WGSL exists.
+        true => wgpu::InstanceFlags::GPU_BASED_VALIDATION | wgpu::InstanceFlags::VALIDATION,
+        false => wgpu::InstanceFlags::empty(),
+    };
+    let flags = flags | wgpu::InstanceFlags::default();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends,
+        flags,
         memory_budget_thresholds: wgpu::MemoryBudgetThresholds {
-            for_resource_creation: memory_percent,
+            for_resource_creation: options.memory_percent,
             for_device_loss: None,
         },
         ..wgpu::InstanceDescriptor::new_without_display_handle()

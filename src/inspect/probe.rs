@@ -8,9 +8,11 @@ use crate::data::{Images, LABELS};
 use crate::engine::{Engine, EngineError, Program};
 use crate::gpu::Gpu;
 use crate::model;
+use crate::numbers::Checked;
 use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, Role, TensorId, TensorInfo};
 use crate::tape::Tape;
+use crate::train::refuse_nan;
 
 /// Inference and the gradient of logits by the image, recorded for a look inside.
 pub struct Recorded {
@@ -86,6 +88,8 @@ pub struct Probe {
     inference: Program,
     /// Made when first asked for.
     gradient: Option<Program>,
+    /// Inference and the gradient with their checks, if they are checked.
+    checked: Option<[Checked; 2]>,
 }
 
 impl Probe {
@@ -96,7 +100,21 @@ impl Probe {
     pub fn new(gpu: Gpu, recorded: Recorded) -> Result<Probe, EngineError> {
         let mut engine = Engine::new(gpu);
         let inference = engine.compile(&recorded.inference)?;
-        Ok(Probe { engine, recorded, inference, gradient: None })
+        Ok(Probe { engine, recorded, inference, gradient: None, checked: None })
+    }
+
+    /// Checks all numbers of every run, pass by pass, in memory that is
+    /// [poisoned](crate::numbers::poison).
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    pub fn check_all(&mut self) -> Result<(), EngineError> {
+        let Recorded { inference, gradient, .. } = &self.recorded;
+        let longer = inference.tensors.len() > gradient.tensors.len();
+        let mut tensors = if longer { &inference.tensors } else { &gradient.tensors }.clone();
+        let mut ready = |passes| Checked::new(&mut self.engine, passes, &mut tensors, true);
+        self.checked = Some([ready(&inference.passes)?, ready(&gradient.passes)?]);
+        Ok(())
     }
 
     /// What was recorded.
@@ -140,7 +158,8 @@ impl Probe {
     /// made of them can be read until the next batch.
     ///
     /// # Errors
-    /// [`EngineError`] when the device fails.
+    /// [`EngineError`] when the device fails; [`EngineError::Numbers`] when a probability is NaN, or
+    /// a check finds something.
     ///
     /// # Panics
     /// When there are more rows than fit into a batch or than images, or images of another size.
@@ -150,9 +169,13 @@ impl Probe {
         rows: Range<usize>,
     ) -> Result<Vec<[f32; LABELS]>, EngineError> {
         self.write_images(images, &rows);
-        self.engine.run(&self.inference)?;
+        match &self.checked {
+            Some([inference, _]) => inference.run_images(&mut self.engine, rows.clone())?,
+            None => self.engine.run(&self.inference)?,
+        }
         let values = self.read(self.recorded.probabilities)?;
         let (all, _) = values.as_chunks::<LABELS>();
+        refuse_nan(&all[..rows.len()], rows.start)?;
         Ok(all[..rows.len()].to_vec())
     }
 
@@ -182,18 +205,19 @@ impl Probe {
         rows: Range<usize>,
         classes: &[u8],
     ) -> Result<Vec<f32>, EngineError> {
-        let program = match self.gradient.take() {
-            Some(program) => program,
-            None => self.engine.compile(&self.recorded.gradient)?,
-        };
+        if self.checked.is_none() && self.gradient.is_none() {
+            self.gradient = Some(self.engine.compile(&self.recorded.gradient)?);
+        }
         self.write_images(images, &rows);
         let mut dlogits = vec![0.0; rows.len() * LABELS];
         for (image, class) in classes[..rows.len()].iter().enumerate() {
             dlogits[image * LABELS + usize::from(*class)] = 1.0;
         }
         self.write(self.recorded.dlogits, dlogits);
-        self.engine.run(&program)?;
-        self.gradient = Some(program);
+        match (&self.checked, &self.gradient) {
+            (Some([_, gradient]), _) => gradient.run_images(&mut self.engine, rows.clone())?,
+            (None, gradient) => self.engine.run(gradient.as_ref().expect("it was compiled"))?,
+        }
         let mut gradient = self.read(self.recorded.dimages)?;
         gradient.truncate(rows.len() * images.height * images.width);
         Ok(gradient)

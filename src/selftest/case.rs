@@ -83,23 +83,13 @@ impl Recorded {
         runs: usize,
     ) -> Result<Made, EngineError> {
         let program = engine.compile(recording)?;
-        let used = recording.used();
-        for &id in &used {
+        for id in recording.used() {
             let info = recording.tensor(id);
-            let value = match info.role {
-                Role::Temporary if !info.image => f32::NAN,
-                Role::Parameter | Role::State => 0.0,
-                _ => continue,
-            };
-            engine.write(id, info, bytemuck::cast_slice(&vec![value; info.len()]));
-        }
-        let dy_given = Values::F32(dy.to_vec());
-        let given = inputs.iter().map(|given| &given.values).chain([&dy_given]);
-        for (&id, values) in self.inputs.iter().chain([&self.dy]).zip(given) {
-            if used.contains(&id) {
-                engine.write(id, recording.tensor(id), values.bytes());
+            if info.role == Role::Temporary && !info.image {
+                engine.write(id, info, bytemuck::cast_slice(&vec![f32::NAN; info.len()]));
             }
         }
+        self.write(engine, recording, inputs, dy);
         for _ in 0..runs {
             engine.run(&program)?;
         }
@@ -116,6 +106,24 @@ impl Recorded {
             y: read(self.y)?,
             gradients: gradients.collect::<Result<_, EngineError>>()?,
         })
+    }
+
+    /// Writes what a run begins from: these inputs, and states of zero.
+    pub fn write(&self, engine: &mut Engine, recording: &Recording, inputs: &[Given], dy: &[f32]) {
+        let used = recording.used();
+        for &id in &used {
+            let info = recording.tensor(id);
+            if matches!(info.role, Role::Parameter | Role::State) {
+                engine.write(id, info, &vec![0; info.len() * 4]);
+            }
+        }
+        let dy_given = Values::F32(dy.to_vec());
+        let given = inputs.iter().map(|given| &given.values).chain([&dy_given]);
+        for (&id, values) in self.inputs.iter().chain([&self.dy]).zip(given) {
+            if used.contains(&id) {
+                engine.write(id, recording.tensor(id), values.bytes());
+            }
+        }
     }
 
     /// The kernels that make a result, in order: `conv2d.flip, conv2d_subgroup.backward_x`. For a

@@ -1,14 +1,12 @@
-//! Training steps whose numbers are checked.
+//! Runs whose numbers are checked.
 
 use super::{Arriving, Trainer};
-use crate::engine::{EngineError, Pending, Program};
-use crate::numbers::{self, Found, Watch};
-use crate::recording::Recording;
+use crate::engine::{EngineError, Pending};
+use crate::numbers::{Checked, Found};
 
 /// The training step with its checks, and what they found.
 pub(super) struct Guard {
-    watch: Watch,
-    program: Program,
+    step: Checked,
     /// Each so manieth step is checked.
     every: u64,
     found: Option<(u64, Found)>,
@@ -25,15 +23,31 @@ impl Trainer {
     /// When only inference was recorded, or `every` is 0.
     pub fn check_numbers(&mut self, every: u64) -> Result<(), EngineError> {
         assert!(every > 0, "steps are checked each 0 steps");
-        let training = self.recordings.training_passes().expect("training was recorded");
         // All tensors, lest the checks' own take the numbers of inference's.
-        let tensors = self.recordings.tensors.clone();
-        let watch = numbers::watch(&Recording { passes: training.passes.clone(), tensors });
-        let program = self.engine.compile(&watch.recording)?;
-        for (id, view) in &watch.views {
-            self.engine.write(*id, watch.recording.tensor(*id), bytemuck::cast_slice(view));
+        let mut tensors = self.recordings.tensors.clone();
+        let passes = &self.recordings.training_passes().expect("training was recorded").passes;
+        let step = Checked::new(&mut self.engine, passes, &mut tensors, false)?;
+        self.guard = Some(Guard { step, every, found: None });
+        Ok(())
+    }
+
+    /// Checks all numbers of every step and of inference, pass by pass, in memory that is
+    /// [poisoned](crate::numbers::poison), so that what no pass has written is found too. What they
+    /// hold stays the same, bit for bit.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    pub fn check_all(&mut self) -> Result<(), EngineError> {
+        let Trainer { engine, recordings, .. } = self;
+        let mut tensors = recordings.tensors.clone();
+        if let Some(training) = recordings.training_passes() {
+            let step = Checked::new(engine, &training.passes, &mut tensors, true)?;
+            self.guard = Some(Guard { step, every: 1, found: None });
         }
-        self.guard = Some(Guard { watch, program, every, found: None });
+        if let Some(inference) = recordings.inference_passes() {
+            let checked = Checked::new(engine, &inference.passes, &mut tensors, true)?;
+            self.checked_inference = Some(checked);
+        }
         Ok(())
     }
 
@@ -51,9 +65,8 @@ impl Trainer {
     pub(super) fn checked_step(&mut self) -> Result<(), EngineError> {
         let loss = self.begin_step();
         let guard = self.guard.as_ref().expect("steps are checked");
-        self.engine.run(&guard.program)?;
+        let counts = Some(guard.step.run(&mut self.engine)?);
         self.step += 1;
-        let counts = Some(self.engine.fetch(guard.watch.found, guard.watch.words())?);
         let loss = self.engine.fetch(loss, 1)?;
         self.losses.push_back(Arriving { step: self.step, loss, counts });
         Ok(())
@@ -61,12 +74,9 @@ impl Trainer {
 
     /// Hears what a checked step found.
     pub(super) fn heed(&mut self, step: u64, counts: Pending) -> Result<(), EngineError> {
-        let words: Vec<u32> = self.engine.collect(counts)?.into_iter().map(f32::to_bits).collect();
-        if let Some(guard) = &mut self.guard
-            && guard.found.is_none()
-        {
-            guard.found = guard.watch.found(&words).map(|found| (step, found));
-        }
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        let found = guard.step.hear(&mut self.engine, counts)?;
+        guard.found = guard.found.take().or(found.map(|found| (step, found)));
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod events;
 
 mod bad_data;
 mod bad_model;
+mod checked;
 mod cost;
 mod devices;
 mod export;

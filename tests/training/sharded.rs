@@ -13,9 +13,24 @@ const IMAGES: usize = 3;
 /// (3,612,672 bytes, of which 4,096 rows of 288 bytes fit).
 const LIMIT: u64 = 1_200_000;
 
-/// Losses of three steps, then all variables, moments and probabilities, as bits; and the number
-/// of W_fc1's shards. Not planned at all where `without` is `None`.
-fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<(Vec<u32>, Vec<u8>, usize)> {
+/// What three steps make.
+struct Trained {
+    losses: Vec<f32>,
+    /// All variables, moments and probabilities, by name.
+    tensors: Vec<(String, Vec<f32>)>,
+    /// Shards of W_fc1.
+    shards: usize,
+}
+
+impl Trained {
+    fn bits(&self) -> Vec<u32> {
+        let tensors = self.tensors.iter().flat_map(|(_, values)| values);
+        self.losses.iter().chain(tensors).map(|value| value.to_bits()).collect()
+    }
+}
+
+/// Not planned at all where `without` is `None`.
+fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<Trained> {
     let gpu = common::gpu()?;
     let config = Config {
         maps: vec![4],
@@ -52,13 +67,15 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<(Vec<u32>, V
         losses.extend(trainer.train_step().expect("a step"));
     }
     losses.extend(trainer.remaining_losses().expect("the last losses"));
-    let mut bytes = Vec::new();
+    let mut tensors = Vec::new();
     for (name, _) in trainer.recordings().parameters().into_iter().chain(trainer.moments()) {
-        bytes.extend(trainer.get(&name).expect("a variable"));
+        let bytes = trainer.get(&name).expect("a variable");
+        tensors.push((name, bytemuck::pod_collect_to_vec(&bytes)));
     }
     let probabilities = trainer.classify(0..IMAGES, |_| {}).expect("probabilities");
-    bytes.extend_from_slice(bytemuck::cast_slice(&probabilities));
-    Some((losses.into_iter().map(|(_, loss)| loss.to_bits()).collect(), bytes, shards))
+    tensors.push(("probabilities".to_string(), probabilities.concat()));
+    let losses = losses.into_iter().map(|(_, loss)| loss).collect();
+    Some(Trained { losses, tensors, shards })
 }
 
 #[test]
@@ -69,33 +86,46 @@ fn shards_compute_the_same_bits() {
         let (Some(whole), Some(parts)) = (train(without, None), train(without, Some(LIMIT))) else {
             return;
         };
-        assert_eq!(whole.0.len(), 3);
-        assert_eq!(whole.0, parts.0, "losses differ");
-        assert!(whole.1 == parts.1, "weights, moments or probabilities differ");
-        assert!(whole.2 == 1 && parts.2 > 2, "the limit was to cut W_fc1");
+        assert_eq!(whole.losses.len(), 3);
+        assert_eq!(whole.losses, parts.losses, "losses differ");
+        assert!(whole.bits() == parts.bits(), "weights, moments or probabilities differ");
+        assert!(whole.shards == 1 && parts.shards > 2, "the limit was to cut W_fc1");
     }
 }
+
+/// Where tensors lie changes no sum.
+#[test]
+fn rewrites_that_only_place_tensors_change_no_bit() {
+    let Some(planned) = train(Some(&[]), None) else { return };
+    for rewrite in [Rewrite::Memory, Rewrite::Images, Rewrite::Panels] {
+        let without = train(Some(&[rewrite]), None).expect("the adapter is there");
+        assert!(planned.bits() == without.bits(), "{rewrite:?} changes numbers");
+    }
+}
+
+/// How far a plan may be off after three steps, of each loss and, by norm, of each tensor; 8e-7 is
+/// the most that was measured. Sums of other orders are off by about 1e-7; Adam's first steps are as
+/// long for small gradients as for large ones, and so pass on more.
+const ROUNDING: f64 = 1e-5;
 
 /// A plan, and a plan without any one rewrite, change nothing but the rounding.
 #[test]
 fn plans_compute_the_same_numbers() {
-    let Some((losses, bytes, _)) = train(None, None) else { return };
-    let floats = |bytes: &[u8]| -> Vec<f32> { bytemuck::pod_collect_to_vec(bytes) };
-    let plain = floats(&bytes);
+    let Some(plain) = train(None, None) else { return };
     let one_less = Rewrite::value_variants().iter().map(|&rewrite| vec![rewrite]);
     for without in [Vec::new()].into_iter().chain(one_less) {
-        let (planned_losses, bytes, _) = train(Some(&without), None).expect("the adapter is there");
-        for (a, b) in losses.iter().zip(&planned_losses) {
-            let (a, b) = (f32::from_bits(*a), f32::from_bits(*b));
-            assert!((a - b).abs() <= 1e-5 * a.abs(), "without {without:?}: loss {b}, plainly {a}");
+        let planned = train(Some(&without), None).expect("the adapter is there");
+        for (a, b) in plain.losses.iter().zip(&planned.losses) {
+            let off = f64::from((a - b).abs() / a.abs());
+            assert!(off <= ROUNDING, "without {without:?}: loss {b}, plainly {a}");
         }
-        let other = floats(&bytes);
-        assert_eq!(plain.len(), other.len());
-        let norm =
-            |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-        let difference =
-            norm(&mut plain.iter().zip(&other).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-        let truth = norm(&mut plain.iter().map(|v| f64::from(*v)));
-        assert!(difference <= 1e-5 * truth, "without {without:?}: off by {difference} of {truth}");
+        assert_eq!(plain.tensors.len(), planned.tensors.len());
+        for ((name, plain), (_, planned)) in plain.tensors.iter().zip(&planned.tensors) {
+            let norm =
+                |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+            let off = plain.iter().zip(planned).map(|(a, b)| f64::from(*a) - f64::from(*b));
+            let off = norm(&mut { off }) / norm(&mut plain.iter().map(|v| f64::from(*v)));
+            assert!(off <= ROUNDING, "without {without:?}: {name} is off by {off:e}");
+        }
     }
 }

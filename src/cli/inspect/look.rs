@@ -3,7 +3,7 @@
 use super::report::{Prediction, Seen};
 use super::{BATCH, Pictures};
 use crate::checkpoint::Tensor;
-use crate::cli::{Failure, Global, open_gpu, progress_bar};
+use crate::cli::{Failure, Global, network, open_gpu, progress_bar};
 use crate::config::Config;
 use crate::data::{Images, SIDE};
 use crate::inspect::{Probe, Recorded, Relu, Salient, Sparsity, maps, saliency};
@@ -27,6 +27,9 @@ pub(super) fn look(
     for tensor in tensors {
         probe.set(tensor.name, tensor.bytes);
     }
+    if global.checked {
+        probe.check_all()?;
+    }
     let seen = infer(&mut probe, images, pictures)?;
     if pictures.wanted() {
         salient(&mut probe, images, &seen.predictions, pictures)?;
@@ -44,7 +47,7 @@ fn infer(probe: &mut Probe, images: &Images, pictures: &mut Pictures) -> Result<
     for first in (0..images.len()).step_by(BATCH) {
         let rows = first..images.len().min(first + BATCH);
         let count = rows.len();
-        for p in probe.infer(images, rows)? {
+        for p in probe.infer(images, rows).map_err(network::failure)? {
             let (row, prediction) = (predictions.len() + 1, likeliest(&p));
             let probability = p[usize::from(prediction)];
             predictions.push(Prediction { row, prediction, probability });
@@ -98,7 +101,8 @@ fn salient(
 ) -> Result<(), Failure> {
     let shown = &predictions[..predictions.len().min(SHOWN)];
     let classes: Vec<u8> = shown.iter().map(|p| p.prediction).collect();
-    let gradients = probe.saliency(images, 0..shown.len(), &classes)?;
+    let gradients = probe.saliency(images, 0..shown.len(), &classes);
+    let gradients = gradients.map_err(network::failure)?;
     let salient = |(index, gradient)| {
         let Prediction { row, prediction, probability } = &shown[index];
         let row = if images.len() > 1 { format!("row {row}: ") } else { String::new() };

@@ -12,8 +12,9 @@ use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, progress_bar, say_above, so_far, thousands, warn};
+use crate::cli::{Failure, network, progress_bar, say_above, so_far, thousands, warn};
 use crate::config::Config;
+use crate::engine::EngineError;
 use crate::metrics::{MetricsFile, Row, Spikes};
 use crate::report::Split;
 use crate::tensorboard::scalar;
@@ -161,14 +162,15 @@ impl Run {
     /// One step's loss: stops the run when it is not finite, logs it when it is due.
     fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
         let found = self.trainer.found().filter(|(at, _)| *at <= step);
-        let found = found.map(|(at, found)| format!("step {at}: {found}"));
+        let found = found.map(|(at, found)| (format!("step {at}: {found}"), found.unwritten > 0));
         let loss_found = (!loss.is_finite()).then(|| {
-            format!("the loss of step {step} is {loss} (--check-numbers every names the pass)")
+            let names = "(--check-numbers every names the pass)";
+            (format!("the loss of step {step} is {loss} {names}"), false)
         });
-        if let Some(what) = found.or(loss_found) {
+        if let Some((what, unwritten)) = found.or(loss_found) {
             // It may have to say the same of an earlier step.
             self.hear_of_saving(true)?;
-            return Err(self.diverged(&what));
+            return Err(self.wrong(&what, unwritten));
         }
         if let Some(spike) = self.spikes.note(step, loss) {
             self.bar.suspend(|| warn(&spike.to_string()));
@@ -202,8 +204,12 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn diverged(&self, what: &str) -> Failure {
+    /// What to do about numbers that are none; some were never written, or all were computed so.
+    pub(super) fn wrong(&self, what: &str, unwritten: bool) -> Failure {
         let kept = self.kept();
+        if unwritten {
+            return Failure::new(format!("{}; {kept}", network::unwritten(what)));
+        }
         Failure::new(format!(
             "{what}: training has diverged; try a lower --learning-rate (now {:e}), --scale unit or \
              --init he; {kept}",
@@ -215,10 +221,20 @@ impl Run {
     fn evaluate(&mut self) -> Result<(), Failure> {
         let rows = self.samples.validation();
         let (bar, begin, all) = (self.bar.clone(), Instant::now(), rows.len() as u64);
-        let probabilities = self.trainer.classify(rows.clone(), |done| {
+        let classified = self.trainer.classify(rows.clone(), |done| {
             let so_far = so_far(done as u64, all, begin, thousands);
             bar.set_message(format!("evaluating {so_far},"));
-        })?;
+        });
+        let probabilities = match classified {
+            Err(EngineError::Numbers { what, unwritten }) => {
+                // The losses on their way may tell of it sooner.
+                self.note_remaining()?;
+                self.hear_of_saving(true)?;
+                let what = format!("in the evaluation after step {} {what}", self.trainer.step());
+                return Err(self.wrong(&what, unwritten));
+            }
+            classified => classified?,
+        };
         let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
         let accuracy = confusion.accuracy().unwrap_or(f64::NAN);
         let step = self.trainer.step();

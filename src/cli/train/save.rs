@@ -142,9 +142,8 @@ impl Run {
                 }
             }
             Err(CheckpointError::Diverged { name, value, .. }) => {
-                return Err(
-                    self.diverged(&format!("after step {step} tensor {name} holds {value}"))
-                );
+                let what = format!("after step {step} tensor {name} holds {value}");
+                return Err(self.wrong(&what, false));
             }
             Err(error) => self.not_saved(step, &error.to_string()),
         }

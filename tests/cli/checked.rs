@@ -1,0 +1,63 @@
+//! `--checked`, and answers that would be no numbers.
+
+use crate::common::{Place, has_adapter, run_all, sign, succeed, succeed_all};
+use crate::say::{assert_fails, checkpoint, tiny};
+
+#[test]
+fn checked_runs_give_the_same_results() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 9);
+    for (out, more) in [("plain", ""), ("checked", "--checked --check-numbers off")] {
+        succeed_all(&tiny(&place, out, more));
+    }
+    assert!(place.checkpoint("plain") == place.checkpoint("checked"), "other weights");
+    let (model, digits) = (place.path("plain"), place.path("test.csv"));
+    for arguments in [
+        &["test", "--model", &model, "--test", &digits][..],
+        &["predict", "--model", &model, &digits],
+        &["inspect", &model, &digits],
+    ] {
+        let [plain, checked] =
+            [&[][..], &["--checked"]].map(|more| succeed(&[arguments, more].concat()).stdout);
+        assert_eq!(plain, checked, "{arguments:?}");
+        assert!(plain.lines().count() > 2, "{plain}");
+    }
+}
+
+/// A model whose weights are finite, but so large that what it computes is not.
+fn overflowing(place: &Place) -> String {
+    let path = format!("{}/model.safetensors", checkpoint(place, "large"));
+    let mut bytes = std::fs::read(&path).expect("the model");
+    let begin = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+    for word in bytes[begin..].as_chunks_mut::<4>().0 {
+        *word = (f32::from_le_bytes(*word) * 1e20).to_le_bytes();
+    }
+    sign(&mut bytes);
+    place.write("large.safetensors", bytes)
+}
+
+#[test]
+fn what_is_no_number_is_no_answer() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 9);
+    let (model, digits) = (overflowing(&place), place.path("test.csv"));
+    for arguments in [
+        &["test", "--model", &model, "--test", &digits][..],
+        &["predict", "--model", &model, &digits],
+        &["inspect", &model, &digits],
+    ] {
+        assert_fails(arguments, 1, &["of image 1:", "NaN", "overflows", "--checked names"]);
+        let checked = [arguments, &["--checked"]].concat();
+        assert_fails(&checked, 1, &["images 1 to 9: pass `inception1/", "NaN or infinite"]);
+    }
+    // Training from it ends at its first step, whether it is checked or not.
+    for more in ["--checked", "--check-numbers off --eval-every 1"] {
+        let said = run_all(&tiny(&place, "out", &format!("--init-weights {model} {more}")));
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.error().contains("diverged"), "{}", said.stderr);
+    }
+}
