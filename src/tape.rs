@@ -60,8 +60,6 @@ impl Tape {
     fn add(&self, name: String, shape: &[usize], role: Role, tracked: bool) -> Tensor<'_> {
         let empty = shape.is_empty() || shape.contains(&0);
         assert!(!empty, "tensor {name}: shape {shape:?} has no elements");
-        let elements = shape.iter().try_fold(1u32, |all, &n| all.checked_mul(n.try_into().ok()?));
-        assert!(elements.is_some(), "tensor {name}: shaders cannot count to {shape:?}");
         let mut state = self.state.borrow_mut();
         let id = TensorId(u32::try_from(state.tensors.len()).expect("fewer than 2^32 tensors"));
         let shards = vec![shape[0]];

@@ -14,13 +14,19 @@ impl<'t> Tensor<'t> {
     /// tells several dropouts of one network apart.
     ///
     /// # Panics
-    /// When `rate` is not in `0.0..1.0`.
+    /// When `rate` is not in `0.0..1.0`, or the tensor has more elements than a u32 counts: each is
+    /// drawn by its number.
     #[track_caller]
     pub fn dropout(self, rate: f32, key: Tensor<'t>, layer: u32) -> Tensor<'t> {
         assert!((0.0..1.0).contains(&rate), "dropout: rate {rate} is not in 0..1");
         if rate == 0.0 {
             return self;
         }
+        assert!(
+            u32::try_from(self.len()).is_ok(),
+            "dropout: shaders cannot count to {}",
+            self.len()
+        );
         let keep = 1.0 - rate;
         let threshold = (f64::from(keep) * 4_294_967_296.0) as u32;
         let constants: [Constant; 3] =

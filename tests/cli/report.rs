@@ -57,9 +57,9 @@ fn a_run_that_is_interrupted_has_a_report() {
         return;
     }
     let place = Place::new(12, 4);
-    let diverges = "--learning-rate 1e18 --eval-every 1 --log-every 1";
-    let said = run_all(&tiny(&place, "out", diverges));
-    assert_failed(&said, 1, &["the loss of step 2 is"]);
+    let fails = "--eval-every 1 --log-every 1 --lose-device-at 2 --device-retries 0";
+    let said = run_all(&tiny(&place, "out", fails));
+    assert_failed(&said, 1, &["lost"]);
     let text = String::from_utf8(place.read("out/report.html")).expect("UTF-8");
     assert!(text.contains("Step 1 of 2, still going on or stopped early"), "{text}");
     let last = evaluation(&place, "out");

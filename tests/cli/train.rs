@@ -4,7 +4,7 @@ use inception::metrics;
 use serde_json::Value;
 
 use crate::common::{Place, has_adapter, run_all, succeed, succeed_all};
-use crate::say::{TINY, assert_failed, tiny};
+use crate::say::{TINY, assert_failed, assert_fails, tiny};
 
 fn files(place: &Place, folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(place.path(folder)).expect("the folder");
@@ -88,16 +88,23 @@ fn a_loss_that_is_not_finite_keeps_the_last_checkpoint() {
         return;
     }
     let place = Place::new(12, 4);
-    let diverges = "--learning-rate 1e18 --eval-every 1 --log-every 1";
+    let diverges = "--learning-rate 1e18 --eval-every 9 --checkpoint-every 1 --log-every 1";
     let said = run_all(&tiny(&place, "out", diverges));
     let out = place.path("out");
     let kept = format!("the checkpoint of step 1 in {out} is kept");
     assert_failed(&said, 1, &["the loss of step 2 is", "lower --learning-rate", "1e18", &kept]);
-    assert_eq!(files(&place, "out"), FILES);
+    let kept = ["checkpoints", "config.toml", "lock", "metrics.csv", "model.safetensors"];
+    assert_eq!(files(&place, "out"), kept);
     let rows = metrics::read(place.path("out/metrics.csv").as_ref()).expect("metrics");
     assert!(rows.iter().map(|row| row.step).eq([1]), "{rows:?}");
+    // Its weights are finite, but nothing else is.
     let test = ["test", "--model", &out, "--test", &place.path("test.csv")];
-    assert!(succeed(&test).stdout.contains("accuracy"));
+    assert_fails(&test, 1, &["NaN instead of probabilities of image 1", "--checked names"]);
+
+    // Found out by an evaluation, before it is saved.
+    let said = run_all(&tiny(&place, "tried", "--learning-rate 1e18 --eval-every 1"));
+    let found = "in the evaluation after step 1 the network makes NaN";
+    assert_failed(&said, 1, &[found, "lower --learning-rate", "no checkpoint had been saved"]);
 
     let said = run_all(&tiny(&place, "none", "--learning-rate 1e18"));
     assert_failed(&said, 1, &["the loss of step 2 is", "no checkpoint had been saved"]);
