@@ -1,6 +1,6 @@
 //! Training steps whose numbers are checked.
 
-use super::{Arriving, Trainer};
+use super::{Arriving, LOSSES_IN_FLIGHT, Trainer};
 use crate::engine::{EngineError, Pending, Program};
 use crate::numbers::{self, Found, Watch};
 use crate::recording::Recording;
@@ -33,6 +33,7 @@ impl Trainer {
         for (id, view) in &watch.views {
             self.engine.write(*id, watch.recording.tensor(*id), bytemuck::cast_slice(view));
         }
+        self.engine.make_room(watch.found, watch.words(), LOSSES_IN_FLIGHT + 1)?;
         self.guard = Some(Guard { watch, program, every, found: None });
         Ok(())
     }
