@@ -92,6 +92,9 @@ impl Trainer {
         if let Some(id) = trainer.recordings.training.as_ref().map(|training| training.labels) {
             trainer.write_bytes(id, labels);
         }
+        if let Some(id) = trainer.recordings.training.as_ref().map(|training| training.loss) {
+            trainer.engine.make_room(id, 1, LOSSES_IN_FLIGHT + 1)?;
+        }
         Ok(trainer)
     }
 

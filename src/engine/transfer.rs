@@ -212,6 +212,21 @@ impl Engine {
         Ok(pending)
     }
 
+    /// Takes the host's memory for `copies` of a tensor's first `elements` on their way at once, so
+    /// that no [`Engine::fetch`] has to. Waits.
+    ///
+    /// # Errors
+    /// As [`Engine::fetch`].
+    pub fn make_room(
+        &mut self,
+        id: TensorId,
+        elements: usize,
+        copies: usize,
+    ) -> Result<(), EngineError> {
+        let pending: Result<Vec<_>, _> = (0..copies).map(|_| self.fetch(id, elements)).collect();
+        pending?.into_iter().try_for_each(|pending| self.collect(pending).map(drop))
+    }
+
     /// The copied elements; waits for them.
     ///
     /// # Errors

@@ -35,6 +35,14 @@ impl Checked {
         Ok(Checked { watch, program })
     }
 
+    /// Takes the host's memory for what so many runs found, on its way at once. Waits.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the device fails.
+    pub fn make_room(&self, engine: &mut Engine, runs: usize) -> Result<(), EngineError> {
+        engine.make_room(self.watch.found, self.watch.words(), runs)
+    }
+
     /// Runs it; what the checks found is on its way to the host.
     ///
     /// # Errors

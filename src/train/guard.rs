@@ -1,6 +1,6 @@
 //! Runs whose numbers are checked.
 
-use super::{Arriving, Trainer};
+use super::{Arriving, LOSSES_IN_FLIGHT, Trainer};
 use crate::engine::{EngineError, Pending};
 use crate::numbers::{Checked, Found};
 
@@ -27,6 +27,7 @@ impl Trainer {
         let mut tensors = self.recordings.tensors.clone();
         let passes = &self.recordings.training_passes().expect("training was recorded").passes;
         let step = Checked::new(&mut self.engine, passes, &mut tensors, false)?;
+        step.make_room(&mut self.engine, LOSSES_IN_FLIGHT + 1)?;
         self.guard = Some(Guard { step, every, found: None });
         Ok(())
     }
@@ -42,6 +43,7 @@ impl Trainer {
         let mut tensors = recordings.tensors.clone();
         if let Some(training) = recordings.training_passes() {
             let step = Checked::new(engine, &training.passes, &mut tensors, true)?;
+            step.make_room(engine, LOSSES_IN_FLIGHT + 1)?;
             self.guard = Some(Guard { step, every: 1, found: None });
         }
         if let Some(inference) = recordings.inference_passes() {

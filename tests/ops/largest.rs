@@ -149,10 +149,10 @@ fn limits_hold_at_their_edges() {
     if check::lab().is_none() {
         return;
     }
-    // 64 threads of four elements a workgroup; four workgroups along x, folded onto four along y.
-    let folded = 4 * 4 * 256;
+    // 256 threads of four elements a workgroup; four workgroups along x, folded onto four along y.
+    let folded = 4 * 4 * 1024;
     let limits = Limits::Lowered { buffer: 1 << 20, workgroups: 4 };
-    for elements in [1, 1023, 1024, 1025, folded - 1, folded] {
+    for elements in [1, 4095, 4096, 4097, folded - 1, folded] {
         let last = last_of_relu(elements, limits);
         assert_eq!(last.expect("it fits"), (elements - 1) as f32, "{elements} elements");
     }

@@ -275,18 +275,26 @@ fn a_long_convolution_is_cut_to_the_same_bits() {
             return;
         };
         let whole = convolution(&lab.tape, tiles, padding);
-        // One grain a part, and a few.
-        for longest in [1, 300_000] {
-            let mut cut = convolution(&other.tape, tiles, padding);
-            shard(std::slice::from_mut(&mut cut), u64::MAX, longest).expect("it can be cut");
-            for entry in ["forward", "backward_x", "backward_w"] {
-                let conv = |pass: &&Pass| pass.entry == entry && pass.kernel.name != "sum_rows";
-                let parts: Vec<_> = cut.passes.iter().filter(conv).collect();
-                assert!(parts.len() > 1, "{entry}: {} parts, {longest}", parts.len());
-                assert!(parts.len() < 200, "{entry}: {} parts", parts.len());
+        let mut cut = convolution(&other.tape, tiles, padding);
+        let mut finest = cut.clone();
+        shard(std::slice::from_mut(&mut cut), u64::MAX, 200_000).expect("it can be cut");
+        shard(std::slice::from_mut(&mut finest), u64::MAX, 1).expect("it can be cut");
+        for (entry, kernel) in ["forward", "backward_x", "backward_w"].map(|e| (e, "conv2d")) {
+            let conv = |pass: &&Pass| pass.entry == entry && pass.kernel.name.starts_with(kernel);
+            let parts = cut.passes.iter().filter(conv).count();
+            assert!((2..20).contains(&parts), "{entry}: {parts} parts");
+            // One grain a part, the last perhaps less, each behind the one before.
+            let rows = finest.passes.iter().filter(conv).map(|pass| pass.rows.clone());
+            let rows: Vec<_> = rows.map(|rows| rows.expect("rows")).collect();
+            let mut end = 0;
+            for part in &rows {
+                assert_eq!((part.first, part.all), (end, rows[0].all), "{entry}");
+                end += part.count;
+                let full = part.count == part.grain() || end == part.all;
+                assert!(full, "{entry}: {part:?}");
             }
-            train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
-            other = check::lab().expect("there was an adapter");
+            assert_eq!(end, rows[0].all, "{entry}");
         }
+        train_to_the_same_bits((&whole, &mut lab), (&cut, &mut other));
     }
 }
