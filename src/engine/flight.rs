@@ -44,7 +44,7 @@ impl Flights {
     pub(super) fn oldest_over(&mut self, most: usize) -> Option<wgpu::SubmissionIndex> {
         let runs = self.under_way.iter().filter(|flight| flight.last).count();
         let last = self.under_way.iter().position(|flight| flight.last).filter(|_| runs > most)?;
-        self.under_way.drain(..=last).last().map(|flight| flight.index)
+        self.under_way.drain(..=last).next_back().map(|flight| flight.index)
     }
 
     /// All have ended.
