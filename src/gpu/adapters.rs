@@ -2,7 +2,7 @@
 
 use super::{AdapterFacts, Backend, GpuOptions, facts};
 
-/// All adapters of this machine, in the order in which [`Gpu::open`] prefers them.
+/// All adapters of this machine, in the order in which [`Gpu::open`](super::Gpu::open) prefers them.
 pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
     adapters(backend, None).await.iter().map(facts).collect()
 }
