@@ -108,8 +108,26 @@ fn a_device_that_hangs_is_given_up() {
     engine.set_patience(Duration::from_micros(1));
     let error = engine.finish().expect_err("no adapter does this in a microsecond");
     assert!(matches!(error, EngineError::Hangs { .. }) && error.ends_device(), "{error}");
-    assert!(error.to_string().contains(&adapter), "{error}");
+    for part in [&adapter, "in or behind pass `dense.forward`"] {
+        assert!(error.to_string().contains(part), "no {part:?} in: {error}");
+    }
     // It does come to its end when waited for.
     engine.set_patience(Duration::from_secs(60));
     engine.finish().expect("it has ended");
+}
+
+#[test]
+fn only_a_new_device_helps_against_a_loss_and_a_hang() {
+    let (adapter, doing, reason) = (String::new(), String::new(), String::new());
+    let lost = EngineError::Lost {
+        adapter: adapter.clone(),
+        doing: doing.clone(),
+        reason: reason.clone(),
+    };
+    let hangs = EngineError::Hangs { adapter: adapter.clone(), doing, patience: Duration::ZERO };
+    assert!(lost.ends_device() && hangs.ends_device());
+    let memory = EngineError::Memory { adapter: adapter.clone(), what: reason.clone(), held: 0 };
+    let device = EngineError::Device { adapter: adapter.clone(), reason: reason.clone() };
+    let pass = EngineError::Pass { pass: String::new(), adapter, reason };
+    assert!([memory, device, pass].iter().all(|error| !error.ends_device()));
 }
