@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! checkpoints/step-000500/model.safetensors        the weights
-//! checkpoints/step-000500/optimizer.safetensors    Adam's moments, m/<weight> and v/<weight>
+//! checkpoints/step-000500/optimizer.safetensors    Adam's moments, m/<weight> and v/<weight>; none of frozen ones
 //! model.safetensors                                the newest weights: the same file once more
 //! best.safetensors                                 those of the best validation accuracy
 //! config.toml                                      for people
@@ -110,7 +110,7 @@ fn own(file: &WeightFile) -> Result<&Origin, CheckpointError> {
     file.origin().ok_or_else(|| CheckpointError::Foreign { path: file.path().into() })
 }
 
-/// Names and shapes of Adam's moments for these weights: every `m/<weight>`, then every
+/// Names and shapes of Adam's moments for these weights, of which none is frozen: every `m/<weight>`, then every
 /// `v/<weight>`, in the weights' order.
 pub fn optimizer_tensors(weights: &[(String, Vec<usize>)]) -> Vec<(String, Vec<usize>)> {
     let prefixed = |prefix| {

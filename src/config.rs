@@ -68,6 +68,10 @@ pub struct Config {
     /// How the learning rate falls over the run.
     #[serde(default = "no_decay")] // older checkpoints know no decay
     pub decay: Decay,
+    /// Layers that training leaves as they are: patterns of names such as `conv1_3x3` and `fc2`, in
+    /// which `*` stands for any letters.
+    #[serde(default)] // older checkpoints know none
+    pub freeze: Vec<String>,
 }
 
 /// The kind of Inception module.
@@ -168,6 +172,7 @@ impl Config {
             init: Init::Tutorial,
             order: Order::Cyclic,
             decay: Decay::None,
+            freeze: Vec::new(),
         };
         match preset {
             Preset::Tutorial => tutorial,

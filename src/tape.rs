@@ -29,8 +29,8 @@ struct State {
     nodes: Vec<Node>,
     gradients: HashMap<TensorId, TensorId>,
     place: Vec<String>,
-    /// Parameters get no gradient.
-    frozen: bool,
+    /// Which parameters, by name, get no gradient; none where absent.
+    frozen: Option<Box<dyn Fn(&str) -> bool>>,
 }
 
 /// Records passes over tensors. Shapes are checked here; a wrong one panics with the op's name.
@@ -54,7 +54,13 @@ impl Tape {
 
     /// An empty tape whose parameters get no gradient: only tracked inputs do.
     pub fn frozen() -> Self {
-        Tape { state: RefCell::new(State { frozen: true, ..State::default() }) }
+        Self::freezing(|_| true)
+    }
+
+    /// An empty tape whose parameters of such names get no gradient. What leads to no other parameter
+    /// gets no gradient pass either.
+    pub fn freezing(frozen: impl Fn(&str) -> bool + 'static) -> Self {
+        Tape { state: RefCell::new(State { frozen: Some(Box::new(frozen)), ..State::default() }) }
     }
 
     fn add(&self, name: String, shape: &[usize], role: Role, tracked: bool) -> Tensor<'_> {
@@ -102,7 +108,8 @@ impl Tape {
     fn named(&self, name: &str, shape: &[usize], role: Role) -> Tensor<'_> {
         let found = self.all(role).into_iter().find(|known| known.name() == name);
         let Some(found) = found else {
-            let tracked = role == Role::Parameter && !self.state.borrow().frozen;
+            let frozen = self.state.borrow().frozen.as_ref().is_some_and(|frozen| frozen(name));
+            let tracked = role == Role::Parameter && !frozen;
             return self.add(name.to_string(), shape, role, tracked);
         };
         let known = found.shape();

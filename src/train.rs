@@ -5,7 +5,7 @@ mod guard;
 mod recordings;
 mod timed;
 
-pub use recordings::Recordings;
+pub use recordings::{Recordings, Unrecordable};
 
 use std::collections::VecDeque;
 
@@ -199,10 +199,17 @@ impl Trainer {
 
     /// Sets every variable to its initial value; moments stay zero.
     pub fn initialize(&mut self) {
+        self.initialize_layers(&["*".to_string()]);
+    }
+
+    /// Sets the variables of the layers that these patterns choose to their initial values.
+    pub fn initialize_layers(&mut self, patterns: &[String]) {
         for (name, shape) in self.recordings.parameters() {
-            let config = &self.recordings.config;
-            let values = model::initial_values(&name, &shape, config.init, config.seed);
-            self.set(&name, bytemuck::cast_slice(&values));
+            if model::is_chosen(patterns, &name) {
+                let config = &self.recordings.config;
+                let values = model::initial_values(&name, &shape, config.init, config.seed);
+                self.set(&name, bytemuck::cast_slice(&values));
+            }
         }
     }
 

@@ -183,6 +183,24 @@ fn frozen_parameters_get_no_gradient() {
     assert_eq!(recording.tensor(w.id()).role, Role::Parameter);
 }
 
+/// Nothing goes back to a frozen layer nor in front of it, and it has no moments. Through one that has
+/// a trained layer in front of it the gradient goes on.
+#[test]
+fn frozen_layers_are_passed_forward_only() {
+    let lines: Vec<_> = SMALL_NETWORK.lines().collect();
+    let conv1 = [&lines[..7], &lines[8..10], &lines[17..]].concat();
+    let fc1 = [&lines[..8], &lines[10..17]].concat();
+    for (layer, kept) in [("conv1", conv1), ("fc1", fc1)] {
+        let tape = Tape::freezing(move |name| name.starts_with(layer));
+        let recording = small_network(&tape, 2, true);
+        let text = recording.to_string();
+        assert!(text.lines().eq(kept), "{layer} frozen, it records:\n{text}");
+        let names = |role| recording.tensors.iter().filter(move |info| info.role == role);
+        assert_eq!((names(Role::Parameter).count(), names(Role::State).count()), (4, 4));
+        assert!(names(Role::State).all(|info| !info.name.contains(layer)));
+    }
+}
+
 /// A test that recording this panics with a message that has `expected` in it.
 macro_rules! refuses {
     ($name:ident, $expected:literal, $record:expr) => {

@@ -97,9 +97,25 @@ impl WeightFile {
         &'a self,
         expected: &'a [(String, Vec<usize>)],
     ) -> Result<Vec<Tensor<'a>>, CheckpointError> {
-        self.check_names(expected)?;
-        let tensor = |(name, shape): &'a (String, Vec<usize>)| self.tensor(name, shape);
-        expected.iter().map(tensor).collect()
+        self.tensors_but(|_| false, expected)
+    }
+
+    /// As [`WeightFile::tensors_matching`], but without those of names that are `left_out`, which the
+    /// file may hold or lack, whatever is in them.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] with the tensor and what is wrong with it.
+    pub fn tensors_but<'a>(
+        &'a self,
+        left_out: impl Fn(&str) -> bool,
+        expected: &'a [(String, Vec<usize>)],
+    ) -> Result<Vec<Tensor<'a>>, CheckpointError> {
+        let wanted = expected.iter().filter(|(name, _)| !left_out(name));
+        let names: Vec<&str> = wanted.clone().map(|(name, _)| name.as_str()).collect();
+        let found = self.names();
+        let found: Vec<&str> = found.iter().map(String::as_str).filter(|n| !left_out(n)).collect();
+        self.check_names(names, found)?;
+        wanted.map(|(name, shape)| self.tensor(name, shape)).collect()
     }
 
     /// The tensor of this name and shape.
@@ -141,14 +157,11 @@ impl WeightFile {
         Ok(Tensor { name, shape, bytes })
     }
 
-    fn check_names(&self, expected: &[(String, Vec<usize>)]) -> Result<(), CheckpointError> {
-        let expected: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-        let found = self.names();
+    fn check_names(&self, expected: Vec<&str>, found: Vec<&str>) -> Result<(), CheckpointError> {
         let has = |name: &str| self.header.info(name).is_some();
         let missing: Vec<&str> = expected.iter().copied().filter(|name| !has(name)).collect();
         let wanted: std::collections::HashSet<&str> = expected.into_iter().collect();
-        let extra = found.iter().map(String::as_str);
-        let extra: Vec<&str> = extra.filter(|name| !wanted.contains(name)).collect();
+        let extra: Vec<&str> = found.into_iter().filter(|name| !wanted.contains(name)).collect();
         match super::names::complaint(&missing, &extra) {
             Some(why) => Err(CheckpointError::Names { path: self.path.clone(), why }),
             None => Ok(()),

@@ -19,10 +19,11 @@ use self::run::{Outputs, Run};
 use self::save::Saver;
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
-use crate::checkpoint::{self, Checkpoint, Lock, WeightFile};
+use crate::checkpoint::{self, Checkpoint, Lock, Tensor, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::{Batches, SIDE};
 use crate::metrics::{self, METRICS_FILE, MetricsFile};
+use crate::model;
 use crate::train::{Recordings, Trainer};
 
 /// Train a network on digits and measure it on the test set
@@ -33,6 +34,7 @@ use crate::train::{Recordings, Trainer};
     inception train --preset quick --out runs/quick\n  \
     inception train --train mnist_train.csv --test mnist_test.csv --out runs/tutorial\n  \
     inception train --resume --out runs/tutorial --steps 30000\n  \
+    inception train --preset quick --init-weights runs/quick --freeze 'conv*' --reset fc2\n  \
     inception train --maps 16,32,64 --num-fc1 256 --scale unit --init he --learning-rate 3e-4")]
 pub(super) struct TrainCommand {
     #[command(flatten)]
@@ -49,6 +51,10 @@ pub(super) struct TrainCommand {
     /// Start from the weights in this file instead of random ones
     #[arg(long, value_name = "FILE|DIR")]
     init_weights: Option<PathBuf>,
+    /// But give these layers initial values, whatever the file has for them: fc2, or fc* for all that
+    /// begin so
+    #[arg(long, value_name = "LAYER,..", value_delimiter = ',', requires = "init_weights")]
+    reset: Vec<String>,
     /// Time the passes of every Nth step, and keep the figures in profile.json in --out
     #[arg(long, value_name = "N", requires = "out")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
@@ -122,6 +128,15 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
             config.steps
         )));
     }
+    if let Some(begun) = origin.map(|origin| &origin.config.freeze)
+        && *begun != config.freeze
+    {
+        return Err(Failure::new(format!(
+            "the run was begun with {begun:?} frozen, and a resumed run freezes the same; to go on \
+             with {:?}, start another from its weights with --init-weights",
+            config.freeze
+        )));
+    }
     if done == config.steps {
         say(&format!("all {done} steps are done; a larger --steps goes on"));
     }
@@ -130,15 +145,28 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     Recordings::check(&config, [SIDE, SIDE])?;
     let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
     let initial = command.init_weights.as_deref().map(WeightFile::open).transpose()?;
-    if let Some(file) = resumed.as_ref().map(|checkpoint| &checkpoint.model).or(initial.as_ref()) {
-        // Before minutes are spent on the device.
-        file.tensors_matching(&recordings.parameters())?;
+    // Before minutes are spent on the device.
+    let parameters = recordings.parameters();
+    model::check_patterns("--reset", &command.reset, &parameters)?;
+    if let Some(checkpoint) = &resumed {
+        checkpoint.model.tensors_matching(&parameters)?;
+    } else if let Some(file) = &initial {
+        file.tensors_but(|name| model::is_chosen(&command.reset, name), &parameters)?;
+    }
+    let random = |name| initial.is_none() || model::is_chosen(&command.reset, name);
+    let frozen = |name| model::is_chosen(&config.freeze, name);
+    if resumed.is_none() && parameters.iter().any(|(name, _)| frozen(name) && random(name)) {
+        warn("layers are frozen at random values; --init-weights gives them trained ones");
     }
     let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
     recordings.fit(&target)?;
     say(&format!(
-        "network: {} parameters, {} of device memory; {} training, {} validation, {} test digits",
+        "network: {} parameters{}, {} of device memory; {} training, {} validation, {} test digits",
         thousands(recordings.parameter_count() as u64),
+        match recordings.frozen_count() {
+            0 => String::new(),
+            frozen => format!(" ({} of them frozen)", thousands(frozen as u64)),
+        },
         bytes(recordings.memory()),
         thousands(samples.train as u64),
         thousands(samples.validation as u64),
@@ -154,7 +182,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let labels = &samples.labels;
     let trainer = while_preparing(gpu, |gpu| {
         let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
-        set_weights(&mut trainer, initial, resumed)?;
+        set_weights(&mut trainer, initial, &command.reset, resumed)?;
         match command.check_numbers.steps() {
             _ if global.checked => trainer.check_all()?,
             Some(every) => trainer.check_numbers(every)?,
@@ -225,33 +253,29 @@ fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The checkpoint's, the given file's or the initial values.
+/// The checkpoint's; the given file's, but for the layers to reset; or the initial values.
 fn set_weights(
     trainer: &mut Trainer,
     initial: Option<WeightFile>,
+    reset: &[String],
     resumed: Option<Checkpoint>,
 ) -> Result<(), Failure> {
     let parameters = trainer.recordings().parameters();
     if let Some(checkpoint) = resumed {
-        set_all(trainer, &checkpoint.model, &parameters)?;
+        set(trainer, &checkpoint.model.tensors_matching(&parameters)?);
         drop(checkpoint.model); // half the memory before the moments are checked
-        set_all(trainer, &checkpoint.optimizer, &trainer.moments())?;
+        let moments = trainer.moments();
+        set(trainer, &checkpoint.optimizer.tensors_matching(&moments)?);
         trainer.set_step(checkpoint.origin.step);
     } else if let Some(file) = initial {
-        set_all(trainer, &file, &parameters)?;
+        set(trainer, &file.tensors_but(|name| model::is_chosen(reset, name), &parameters)?);
+        trainer.initialize_layers(reset);
     } else {
         trainer.initialize();
     }
     Ok(())
 }
 
-fn set_all(
-    trainer: &mut Trainer,
-    file: &WeightFile,
-    expected: &[(String, Vec<usize>)],
-) -> Result<(), Failure> {
-    for tensor in file.tensors_matching(expected)? {
-        trainer.set(tensor.name, tensor.bytes);
-    }
-    Ok(())
+fn set(trainer: &mut Trainer, tensors: &[Tensor]) {
+    tensors.iter().for_each(|tensor| trainer.set(tensor.name, tensor.bytes));
 }

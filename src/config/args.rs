@@ -79,6 +79,9 @@ pub struct TrainArgs {
     /// How the learning rate falls over the run [tutorial: none]
     #[arg(long)]
     pub decay: Option<Decay>,
+    /// Layers that keep their weights, by name: fc1, or conv* for all that begin so [tutorial: none]
+    #[arg(long, value_name = "LAYER,..", value_delimiter = ',')]
+    pub freeze: Option<Vec<String>>,
 }
 
 impl TrainArgs {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::model::{self, Uncountable};
+use crate::model::{self, LayersError, Uncountable};
 use crate::ops::{self, Adam};
 use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, TensorId, TensorInfo};
@@ -47,6 +47,16 @@ pub(super) struct Inference {
     pub(super) probabilities: TensorId,
 }
 
+/// Why a network cannot be recorded.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error(transparent)]
+pub enum Unrecordable {
+    /// It is too large.
+    Size(#[from] Uncountable),
+    /// What it is to freeze.
+    Freeze(#[from] LayersError),
+}
+
 impl Recordings {
     /// Records training and inference of the configured network over `images` images of that
     /// height and width. Needs no GPU.
@@ -81,9 +91,12 @@ impl Recordings {
     /// Checks that a network of that configuration can be recorded at all.
     ///
     /// # Errors
-    /// [`Uncountable`] when a tensor has more elements than a shader can count.
-    pub fn check(config: &Config, size: [usize; 2]) -> Result<(), Uncountable> {
-        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH), size)
+    /// [`Unrecordable`] when a tensor has more elements than a shader can count, or the configuration
+    /// freezes layers that there are not, or all.
+    pub fn check(config: &Config, size: [usize; 2]) -> Result<(), Unrecordable> {
+        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH), size)?;
+        let variables = Self::inference_by(1, config, 1, size).parameters();
+        Ok(model::check_frozen(&config.freeze, &variables)?)
     }
 
     fn record(
@@ -93,7 +106,8 @@ impl Recordings {
         train: bool,
         inference_batch: Option<usize>,
     ) -> Recordings {
-        let tape = Tape::new();
+        let freeze = config.freeze.clone();
+        let tape = Tape::freezing(move |name| model::is_chosen(&freeze, name));
         let bytes = tape.input("images", &[(images * size[0] * size[1]).div_ceil(4)]);
         let divisor = config.scale.divisor();
         let gather = |rows| tape.scope("batch", || ops::batch_images(bytes, rows, size, divisor));
@@ -185,9 +199,17 @@ impl Recordings {
         self.parameters.iter().map(|id| (info(id).name.clone(), info(id).shape.clone())).collect()
     }
 
-    /// Number of trained numbers.
+    /// How many numbers the variables hold.
     pub fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
+    /// How many of them are frozen: training leaves them as they are.
+    pub fn frozen_count(&self) -> usize {
+        let frozen = |name: &str| model::is_chosen(&self.config.freeze, name);
+        let all = self.parameters();
+        let shapes = all.iter().filter(|(name, _)| frozen(name)).map(|(_, shape)| shape);
+        shapes.map(|shape| shape.iter().product::<usize>()).sum()
     }
 
     /// Bytes of device memory that the tensors take, shared buffers once.

@@ -94,6 +94,29 @@ fn weights_of_another_size() {
     assert!(!Path::new(&place.path("fresh")).exists());
 }
 
+#[test]
+fn layers_that_there_are_not() {
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "model");
+    let layers = "there are conv1_1x1_1, conv1_1x1_2, conv1_3x3, conv1_1x1_3, conv1_5x5, conv1_1x1_4, \
+                  fc1, fc2, and * stands for any letters";
+    for (more, wanted) in [
+        ("--freeze conv*,fc3", &[r#"freeze: no layer is named "fc3""#, layers][..]),
+        ("--freeze *", &["freeze: * is every layer", "leaves none to train"]),
+        ("--freeze fc* --reset b_fc2", &[r#"--reset: no layer is named "b_fc2""#, layers]),
+    ] {
+        assert_train_fails(&place, &format!("--init-weights {model} {more}"), wanted);
+    }
+    // What is not reset has to fit still.
+    let wider = format!("--num-fc1 5 --reset fc2 --init-weights {model}");
+    let wider = wider.split(' ').map(String::from);
+    let mut arguments = tiny(&place, "fresh", "");
+    let narrow = arguments.iter().position(|word| word == "--num-fc1").expect("a flag");
+    arguments.drain(narrow..narrow + 2);
+    arguments.extend(wider);
+    assert_failed(&run_all(&arguments), 1, &["W_fc1", "[6272, 4]", "[6272, 5]"]);
+}
+
 /// A damaged checkpoint is not resumed, and stays as it is.
 #[test]
 fn checkpoints() {

@@ -9,10 +9,12 @@ fn checked_runs_give_the_same_results() {
         return;
     }
     let place = Place::new(12, 9);
-    for (out, more) in [("plain", ""), ("checked", "--checked --check-numbers off")] {
-        succeed_all(&tiny(&place, out, more));
+    for freeze in ["--freeze conv1_1x1_3,fc1", "--freeze conv*", ""] {
+        for (out, more) in [("plain", "--check-numbers off"), ("checked", "--checked")] {
+            succeed_all(&tiny(&place, out, &format!("--overwrite {more} {freeze}")));
+        }
+        assert!(place.checkpoint("plain") == place.checkpoint("checked"), "other weights");
     }
-    assert!(place.checkpoint("plain") == place.checkpoint("checked"), "other weights");
     let (model, digits) = (place.path("plain"), place.path("test.csv"));
     for arguments in [
         &["test", "--model", &model, "--test", &digits][..],

@@ -20,5 +20,6 @@ mod selftest;
 mod terminal;
 mod too_large;
 mod train;
+mod transfer;
 mod usage;
 mod using;

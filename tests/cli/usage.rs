@@ -32,6 +32,8 @@ fn wrong_usage_exits_with_2() {
         (&["train", "--module", "wide"], &["--module", "wide", "reduced", "naive"]),
         (&["train", "--preset", "huge"], &["--preset", "huge", "quick"]),
         (&["train", "--resume"], &["--out"]),
+        (&["train", "--reset", "fc2"], &["--init-weights"]),
+        (&["train", "--freeze"], &["--freeze"]),
         (&["train", "--backend", "cuda"], &["--backend", "cuda", "vulkan"]),
         (&["train", "--dropout", "1"], &["dropout", "just below 1"]),
         (&["train", "--batch-size", "0"], &["batch_size", "from 1"]),

@@ -15,7 +15,7 @@ struct Cli {
 }
 
 /// Every key with a value that differs from both presets, as flag text and as TOML.
-const OTHER: [(&str, &str, &str); 20] = [
+const OTHER: [(&str, &str, &str); 21] = [
     ("train", "a.csv", "'a.csv'"),
     ("test", "b.csv", "'b.csv'"),
     ("val_rows", "7", "7"),
@@ -36,6 +36,7 @@ const OTHER: [(&str, &str, &str); 20] = [
     ("init", "he", "'he'"),
     ("order", "shuffle", "'shuffle'"),
     ("decay", "cosine", "'cosine'"),
+    ("freeze", "conv1_*,fc1", "['conv1_*', 'fc1']"),
 ];
 
 fn other() -> Config {
@@ -60,6 +61,7 @@ fn other() -> Config {
         init: Init::He,
         order: Order::Shuffle,
         decay: Decay::Cosine,
+        freeze: vec!["conv1_*".into(), "fc1".into()],
     }
 }
 

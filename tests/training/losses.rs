@@ -40,7 +40,13 @@ fn reference_is_golden() {
 }
 
 /// The sizes and all that decides the losses, without dropout.
-fn config(module: Module, maps: &[usize], scale: Scale, batch_size: usize, steps: u64) -> Config {
+pub fn config(
+    module: Module,
+    maps: &[usize],
+    scale: Scale,
+    batch_size: usize,
+    steps: u64,
+) -> Config {
     Config {
         module,
         maps: maps.to_vec(),
@@ -68,7 +74,11 @@ fn flags(config: &Config) -> Vec<String> {
         format!("--learning-rate {} --val-rows {}", config.learning_rate, config.val_rows),
         "--dropout 0 --order cyclic --log-every 1".to_string(),
     ];
-    words.join(" ").split(' ').map(String::from).collect()
+    let mut flags: Vec<String> = words.join(" ").split(' ').map(String::from).collect();
+    if !config.freeze.is_empty() {
+        flags.extend(["--freeze".to_string(), config.freeze.join(",")]);
+    }
+    flags
 }
 
 /// Losses that the program writes, and the weights that it saves.
@@ -87,6 +97,11 @@ fn train(place: &Place, config: &Config, initial: &Tensors) -> (Vec<f64>, Tensor
 }
 
 fn check(name: &str, config: &Config) {
+    check_frozen(name, config, &[]);
+}
+
+/// With these variables as they were, bit for bit.
+pub fn check_frozen(name: &str, config: &Config, frozen: &[&str]) {
     if !common::has_adapter() {
         return;
     }
@@ -97,7 +112,8 @@ fn check(name: &str, config: &Config) {
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", TRAIN_ROWS));
     let divisor = if config.scale == Scale::Unit { 255.0 } else { 1.0 };
     let pixels: Vec<f64> = pixels.into_iter().map(|p| f64::from(p) / divisor).collect();
-    let mut reference = Reference::new(config, initial);
+    let mut reference = Reference::new(config, initial.clone());
+    reference.frozen = frozen.iter().map(ToString::to_string).collect();
     let (batch, count) = (config.batch_size, TRAIN_ROWS - config.val_rows);
     let truth: Vec<f64> = (0..config.steps as usize)
         .map(|step| {
@@ -114,6 +130,8 @@ fn check(name: &str, config: &Config) {
     let mut worst = Worst::default();
     for (name, (shape, truth)) in &reference.weights {
         assert_eq!(&saved[name].0, shape);
+        let kept = saved[name].1 == initial[name].1;
+        assert_eq!(kept, frozen.contains(&name.as_str()), "{name} stayed as it was: {kept}");
         worst.note(name, by_norm(&saved[name].1, truth));
     }
     worst.at_most(&format!("{name}: weights after {} steps", config.steps), WEIGHTS);

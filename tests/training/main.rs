@@ -5,6 +5,7 @@
 mod common;
 
 mod close;
+mod frozen;
 mod golden;
 mod golden_files;
 mod initial;

@@ -31,13 +31,16 @@ pub struct Forward {
 pub struct Reference {
     config: Config,
     pub weights: Tensors,
+    /// Variables whose gradients are left unused.
+    pub frozen: Vec<String>,
     moments: BTreeMap<String, (Vec<f64>, Vec<f64>)>,
     step: i32,
 }
 
 impl Reference {
     pub fn new(config: &Config, weights: Tensors) -> Reference {
-        Reference { config: config.clone(), weights, moments: BTreeMap::new(), step: 0 }
+        let (frozen, moments) = (Vec::new(), BTreeMap::new());
+        Reference { config: config.clone(), weights, frozen, moments, step: 0 }
     }
 
     /// One step on images `[count, height, width]`, already scaled; the loss before the update.
@@ -46,7 +49,7 @@ impl Reference {
         self.step += 1;
         let rate = self.config.learning_rate * (1.0 - 0.999f64.powi(self.step)).sqrt()
             / (1.0 - 0.9f64.powi(self.step));
-        for (name, gradient) in gradients {
+        for (name, gradient) in gradients.into_iter().filter(|(n, _)| !self.frozen.contains(n)) {
             let weights = &mut self.weights.get_mut(&name).expect("a variable").1;
             let zeros = || (vec![0.0; gradient.len()], vec![0.0; gradient.len()]);
             let (m, v) = self.moments.entry(name).or_insert_with(zeros);
