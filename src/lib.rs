@@ -105,7 +105,7 @@
 //! | [`tape`] | records passes, and for each output the rule that differentiates it |
 //! | [`mod@reference`] | what operations are held against: plain loops in f64 with error bounds |
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
-//! | [`model`] | the Inception module, the network, initial values |
+//! | [`model`] | the Inception module, the network, initial values, layers by name |
 //! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
 //! | [`cost`] | the arithmetic and the bytes of each pass of a recording |
 //! | [`gpu`] | choosing an adapter, its limits, the device |

@@ -164,6 +164,7 @@ fn help_states_the_tutorials_values() {
         let words: String = help[at..].split_whitespace().collect::<Vec<_>>().join(" ");
         let stated = words.split("[tutorial: ").nth(1).and_then(|t| t.split(']').next());
         let shown = match value {
+            toml::Value::Array(list) if list.is_empty() => "none".into(),
             toml::Value::Array(list) => {
                 let items: Vec<String> = list.iter().map(ToString::to_string).collect();
                 items.join(",")
