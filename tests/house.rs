@@ -195,6 +195,7 @@ fn is_path(text: &str) -> bool {
         "assets/",
         "docs/",
         ".ci/",
+        "web/",
     ];
     folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(['<', '*', ' '])
 }

@@ -187,10 +187,12 @@ async function classify() {
     const name = file?.name ?? "The drawing";
     try {
       const bytes = new Uint8Array(await blob.arrayBuffer());
-      answer(await call("classify", { name, bytes }));
+      const look = await call("classify", { name, bytes });
+      if (look.unusable) blank(look.unusable);
+      else answer(look);
     } catch (error) {
-      if (/picture|shows no digit|no known kind|empty/.test(error.message)) blank(error.message);
-      else { blank("No answer."); failed(error); }
+      blank("No answer.");
+      failed(error);
     }
   }
   classifying = false;

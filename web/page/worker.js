@@ -1,12 +1,21 @@
 // Holds the engine, so that the page itself never waits. The page sends { id, call, args } and gets
 // { id, result } or { id, error }; { progress } in between.
-import init, { Classifier, Training, open } from "./inception_web.js";
+import init, { Classifier, Training, normalized, open } from "./inception_web.js";
 
 let device;
 let classifier;
 let training;
 // One thing at a time on each of the two networks.
-let training_queue = Promise.resolve();
+const queues = { drawing: Promise.resolve(), training: Promise.resolve() };
+const queue_of = {
+  load: "drawing",
+  classify: "drawing",
+  begin: "training",
+  train: "training",
+  accuracy: "training",
+  weights: "training",
+  timings: "training",
+};
 
 async function bytes_of(url) {
   const response = await fetch(url);
@@ -31,19 +40,27 @@ const calls = {
   },
   async load({ name, bytes }) {
     const loaded = new Classifier(device, name, bytes ?? await bytes_of(name));
+    // Drivers compile at a kernel's first use, which need not wait for the first picture.
+    (await loaded.classify(new Uint8Array(28 * 28))).free();
     classifier?.free();
     classifier = loaded;
     return JSON.parse(classifier.about());
   },
   async classify({ name, bytes }) {
-    const look = await classifier.classify(name, bytes);
+    let pixels;
+    try {
+      pixels = normalized(name, bytes);
+    } catch (error) {
+      return { unusable: error.message };
+    }
+    const look = await classifier.classify(pixels);
     const tower = (at) => ({
       name: look.tower_name(at),
       size: [...look.tower_size(at)],
       maps: look.tower_maps(at),
     });
     const towers = Array.from({ length: look.towers() }, (_, at) => tower(at));
-    const result = { pixels: look.pixels(), probabilities: [...look.probabilities()], towers };
+    const result = { pixels, probabilities: [...look.probabilities()], towers };
     look.free();
     return result;
   },
@@ -67,17 +84,11 @@ const calls = {
   async lose() { device.lose(); },
 };
 
-const of_training = ["begin", "train", "accuracy", "weights", "timings"];
-
 onmessage = async ({ data: { id, call, args } }) => {
   try {
-    let running;
-    if (of_training.includes(call)) {
-      running = training_queue.then(() => calls[call](args));
-      training_queue = running.catch(() => {});
-    } else {
-      running = calls[call](args);
-    }
+    const queue = queue_of[call];
+    const running = (queues[queue] ?? Promise.resolve()).then(() => calls[call](args));
+    if (queue) queues[queue] = running.catch(() => {});
     postMessage({ id, result: await running });
   } catch (error) {
     postMessage({ id, error: error?.message ?? String(error) });

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use inception::checkpoint::WeightFile;
 use inception::config::Config;
-use inception::data::{Invert, SIDE, read_images};
+use inception::data::{Images, Invert, PIXELS, SIDE, read_images};
 use inception::inspect::{Probe, Recorded};
 use inception::train::Recordings;
 use serde_json::json;
@@ -22,7 +22,6 @@ pub struct Classifier {
 /// What the network sees in a picture.
 #[wasm_bindgen]
 pub struct Look {
-    pixels: Vec<u8>,
     probabilities: Vec<f32>,
     towers: Vec<Tower>,
 }
@@ -33,6 +32,15 @@ struct Tower {
     size: [usize; 2],
     /// Map by map.
     maps: Vec<f32>,
+}
+
+/// A PNG or JPEG picture of a digit, of any size, as the network wants it: 28x28, 0 to 255.
+///
+/// # Errors
+/// What is wrong with the picture.
+#[wasm_bindgen]
+pub fn normalized(name: &str, picture: Vec<u8>) -> Result<Vec<u8>, JsError> {
+    Ok(read_images(name.as_ref(), Cursor::new(picture), Invert::Auto)?.pixels)
 }
 
 /// The weights of a file, and the configuration that they are of.
@@ -74,9 +82,12 @@ impl Classifier {
         self.about.clone()
     }
 
-    /// Classifies a PNG or JPEG picture: nothing if it is blank.
-    pub async fn classify(&mut self, name: &str, picture: Vec<u8>) -> Result<Look, JsError> {
-        let images = read_images(name.as_ref(), Cursor::new(picture), Invert::Auto)?;
+    /// Classifies a picture that is [`normalized`].
+    pub async fn classify(&mut self, pixels: Vec<u8>) -> Result<Look, JsError> {
+        if pixels.len() != PIXELS {
+            return Err(JsError::new("a picture of another size than 28x28"));
+        }
+        let images = Images { path: "a picture".into(), height: SIDE, width: SIDE, pixels };
         let probabilities = self.probe.infer_async(&images, 0..1).await?[0].to_vec();
         let mut towers: Vec<Tower> = Vec::new();
         let recorded = self.probe.recorded();
@@ -92,17 +103,12 @@ impl Classifier {
                 towers.push(Tower { name: relu.name.clone(), size: [height, width], maps });
             }
         }
-        Ok(Look { pixels: images.pixels, probabilities, towers })
+        Ok(Look { probabilities, towers })
     }
 }
 
 #[wasm_bindgen]
 impl Look {
-    /// The picture as the network sees it, 28x28, 0 to 255.
-    pub fn pixels(&self) -> Vec<u8> {
-        self.pixels.clone()
-    }
-
     /// Of the ten digits.
     pub fn probabilities(&self) -> Vec<f32> {
         self.probabilities.clone()

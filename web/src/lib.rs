@@ -9,7 +9,7 @@ use inception::plan::Target;
 use inception::selftest;
 use wasm_bindgen::prelude::*;
 
-pub use classifier::{Classifier, Look};
+pub use classifier::{Classifier, Look, normalized};
 pub use training::Training;
 
 /// The browser's GPU.
