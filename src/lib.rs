@@ -135,7 +135,7 @@
 //! Without the default feature `cli`, which is the program with its reports and `tune`, all of this
 //! builds for `wasm32-unknown-unknown` and runs on the browser's WebGPU. There no function may wait, so
 //! whatever waits is there twice: `read_async` does the work, and [`read`](engine::Engine::read),
-//! which a browser has not, waits for it.
+//! which a browser has not, waits for it. The folder `web/` of the repository holds a page made of it.
 //!
 //! # Errors and panics
 //!

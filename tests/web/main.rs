@@ -5,6 +5,7 @@
 mod common;
 mod serve;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -49,7 +50,8 @@ impl Browser {
             &profile,
             url,
         ];
-        let silent = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let silent =
+            |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Browser(silent(Command::new(program).args(flags)).expect("the browser starts"))
     }
 }
@@ -91,17 +93,23 @@ fn native_losses() -> Option<Vec<f32>> {
 fn the_accuracy_on_the_page_is_the_measured_one() {
     let read = |name| std::fs::read_to_string(common::repository(name)).unwrap();
     let page = read("web/page/index.html");
-    let said = page.split("data-accuracy=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let said =
+        page.split("data-accuracy=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let measured = read("assets/quick/README.md");
     assert!(measured.contains(&format!("**{said} %**")), "{said} % on the page, {measured}");
 }
 
+/// Not by `eprintln`, which is shown of failed tests only.
+fn skip(why: &str) {
+    let words = format!("\n!!!!! SKIPPED, NOT TESTED: the page: {why} !!!!!\n\n");
+    std::io::stderr().write_all(words.as_bytes()).expect("stderr is there");
+}
+
 #[test]
 fn the_page_computes_what_the_program_does() {
-    let skip = |why: &str| eprintln!("\n!!!!! SKIPPED, NOT TESTED: the page: {why} !!!!!\n");
     let dist = common::repository("web/dist");
     if !dist.join("inception_web_bg.wasm").is_file() {
-        return skip("web/dist is not there; scripts/web builds it");
+        return skip("web/dist is not there; scripts/web builds it, with wasm32-unknown-unknown");
     }
     let Some(program) = browser() else { return skip("no Chromium or Chrome is in the PATH") };
     let Some(native) = native_losses() else { return };
