@@ -4,13 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::wait::{Told, hear, telling};
+use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
+
+use super::wait::hear;
 use super::{Engine, EngineError};
 use crate::gpu::Gpu;
 use crate::recording::{TensorId, TensorInfo};
 
 /// Rows that lie in panels are put in order in parts of about so many bytes.
 const PART: usize = 1 << 16;
+
+/// What a callback is about to tell, once.
+pub(super) type Told<T> = OneshotReceiver<T>;
+
+/// For a callback to tell, and for us to hear.
+pub(super) fn telling<T: Send + 'static>() -> (OneshotSender<T>, Told<T>) {
+    oneshot_channel()
+}
 
 /// Free buffers for copies on their way to the host, by size: making one takes longer than using it.
 #[derive(Clone, Default)]

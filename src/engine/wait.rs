@@ -1,19 +1,13 @@
 //! Waiting for the device, in programs: it is polled until it is done, so these futures never sleep, and
 //! any executor may run them. `wait_web.rs` is the same for browsers.
 
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use super::EngineError;
+use super::transfer::Told;
 use crate::gpu::Gpu;
-
-/// What a callback is about to tell, once.
-pub(super) type Told<T> = Receiver<T>;
-
-/// For a callback to tell, and for us to hear.
-pub(super) fn telling<T>() -> (SyncSender<T>, Told<T>) {
-    sync_channel(1)
-}
 
 /// Waits for a submission, or for all; `doing` says what for.
 pub(super) async fn wait(
@@ -40,13 +34,19 @@ pub(super) async fn hear<T>(
 ) -> Result<Option<T>, EngineError> {
     // Another thread's waiting may have brought it already, and might keep this one waiting for what
     // was submitted since.
-    match told.try_recv() {
-        Ok(it) => Ok(Some(it)),
-        Err(TryRecvError::Disconnected) => Ok(None),
-        Err(TryRecvError::Empty) => {
-            wait(gpu, Some(submission), patience, doing).await?;
-            // It is done; a thread that asked the device is about to say so.
-            Ok(told.recv_timeout(patience).ok())
-        }
+    let mut told = pin!(told.receive());
+    let mut heard = || told.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    if let Poll::Ready(it) = heard() {
+        return Ok(it);
     }
+    wait(gpu, Some(submission), patience, doing).await?;
+    // It is done, and if it was another thread that asked the device, that is about to say so.
+    let asked = Instant::now();
+    while asked.elapsed() < patience {
+        if let Poll::Ready(it) = heard() {
+            return Ok(it);
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    Ok(None)
 }

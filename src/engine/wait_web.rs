@@ -3,18 +3,9 @@
 
 use std::time::Duration;
 
-use futures_channel::oneshot::{Receiver, Sender, channel};
-
 use super::EngineError;
+use super::transfer::{Told, telling};
 use crate::gpu::Gpu;
-
-/// What a callback is about to tell, once.
-pub(super) type Told<T> = Receiver<T>;
-
-/// For a callback to tell, and for us to hear.
-pub(super) fn telling<T>() -> (Sender<T>, Told<T>) {
-    channel()
-}
 
 /// Waits for all that was submitted: single submissions have no callbacks of their own. `doing` says
 /// what for.
@@ -30,7 +21,7 @@ pub(super) async fn wait(
         let _ = sender.send(());
     });
     // Where it is dropped, the device is lost, and that is asked for next.
-    let _ = done.await;
+    let _ = done.receive().await;
     let lost =
         |reason| EngineError::Lost { adapter: gpu.facts.name.clone(), doing: doing(), reason };
     gpu.wait(None, patience).map(|_| ()).map_err(lost)
@@ -44,5 +35,5 @@ pub(super) async fn hear<T>(
     _patience: Duration,
     _doing: impl FnOnce() -> String,
 ) -> Result<Option<T>, EngineError> {
-    Ok(told.await.ok())
+    Ok(told.receive().await)
 }
