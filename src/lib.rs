@@ -163,6 +163,7 @@ pub mod cost;
 
 pub mod gpu;
 
+mod bounded;
 mod dispatch;
 
 pub mod engine;
