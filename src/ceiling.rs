@@ -46,12 +46,12 @@ impl Ceiling {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn measure(gpu: Gpu) -> Result<(Ceiling, Gpu), EngineError> {
+    pub async fn measure_async(gpu: Gpu) -> Result<(Ceiling, Gpu), EngineError> {
         let (stream, bytes) = stream(gpu.buffer_limit());
         let (multiply_add, flop) = multiply_add();
-        let (seconds, gpu) = fastest_seconds(&stream, gpu)?;
+        let (seconds, gpu) = fastest_seconds(&stream, gpu).await?;
         let bytes_per_second = bytes as f64 / seconds;
-        let (seconds, gpu) = fastest_seconds(&multiply_add, gpu)?;
+        let (seconds, gpu) = fastest_seconds(&multiply_add, gpu).await?;
         Ok((Ceiling { flop_per_second: flop as f64 / seconds, bytes_per_second }, gpu))
     }
 
@@ -73,6 +73,7 @@ impl Ceiling {
 }
 
 /// How much the kernels do, for a cache to know when that changes.
+#[cfg(feature = "cli")]
 pub(crate) fn sizes() -> String {
     format!("{STREAM} {THREADS} {CHAINS} {STEPS} {TURNS}")
 }
@@ -109,7 +110,7 @@ fn multiply_add() -> (Recording, u64) {
 
 /// How long the recording's one pass takes: the fastest run, since a ceiling is what can be reached
 /// and whatever else the machine does only adds to a time.
-fn fastest_seconds(recording: &Recording, gpu: Gpu) -> Result<(f64, Gpu), EngineError> {
+async fn fastest_seconds(recording: &Recording, gpu: Gpu) -> Result<(f64, Gpu), EngineError> {
     let mut engine = Engine::new(gpu);
     let once = engine.compile(recording)?;
     // Factors for which the chains go to 1: neither large nor small numbers are slow.
@@ -118,8 +119,8 @@ fn fastest_seconds(recording: &Recording, gpu: Gpu) -> Result<(f64, Gpu), Engine
             engine.write(id, recording.tensor(id), bytemuck::cast_slice(&[0.5f32, 0.5]));
         }
     }
-    engine.warm_up(&once)?;
-    let times = engine.seconds(&once, SAMPLES)?;
+    engine.warm_up_async(&once).await?;
+    let times = engine.seconds_async(&once, SAMPLES).await?;
     let fastest = times.into_iter().fold(f64::INFINITY, f64::min);
-    Ok((fastest, engine.into_gpu()?))
+    Ok((fastest, engine.into_gpu_async().await?))
 }

@@ -1,17 +1,18 @@
 //! What a training run is made of: the network's sizes, the data, the schedule.
 //!
 //! A [`Config`] is put together from a [`Preset`], an optional TOML file and command-line flags
-//! ([`TrainArgs`]), each winning over the one before. It is stored whole in every checkpoint.
+//! (`TrainArgs`), each winning over the one before. It is stored whole in every checkpoint.
 
+#[cfg(feature = "cli")]
 mod args;
 mod error;
 mod every;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "cli")]
 pub use args::TrainArgs;
 pub use error::ConfigError;
 pub use every::Every;
@@ -75,7 +76,8 @@ pub struct Config {
 }
 
 /// The kind of Inception module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Module {
     /// With 1x1 convolutions that reduce the channels in front of the 3x3 and 5x5 ones.
@@ -85,7 +87,8 @@ pub enum Module {
 }
 
 /// What is made of the pixels' bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {
     /// Left as they are, 0 to 255.
@@ -105,7 +108,8 @@ impl Scale {
 }
 
 /// How the weights are initialised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Init {
     /// As in the tutorial: truncated normal of deviation 0.1, some biases constant 0.1.
@@ -115,7 +119,8 @@ pub enum Init {
 }
 
 /// In which order the training rows are visited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// In the file's order, over and over, as in the tutorial.
@@ -125,7 +130,8 @@ pub enum Order {
 }
 
 /// How the learning rate falls over a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
     /// Not at all, as in the tutorial.
@@ -139,7 +145,8 @@ fn no_decay() -> Decay {
 }
 
 /// A named set of values to start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// The tutorial's network and schedule (20,000 steps).

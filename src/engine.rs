@@ -10,6 +10,8 @@ mod memory;
 mod pipelines;
 mod step;
 mod transfer;
+#[cfg_attr(target_arch = "wasm32", path = "engine/wait_web.rs")]
+mod wait;
 
 pub use self::error::EngineError;
 use self::flight::Flights;
@@ -19,6 +21,7 @@ use self::step::Step;
 pub(crate) use self::step::{encode, encode_timed};
 use self::transfer::Staging;
 pub use self::transfer::{Copied, Pending};
+use self::wait::wait;
 use crate::cost::weight;
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::{Gpu, Heard};
@@ -125,8 +128,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
-    pub fn into_gpu(mut self) -> Result<Gpu, EngineError> {
-        self.finish()?;
+    pub async fn into_gpu_async(mut self) -> Result<Gpu, EngineError> {
+        self.finish_async().await?;
         Ok(self.gpu)
     }
 
@@ -245,7 +248,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
-    pub fn run(&mut self, program: &Program) -> Result<(), EngineError> {
+    pub async fn run_async(&mut self, program: &Program) -> Result<(), EngineError> {
         for (number, part) in (1..).zip(&program.parts) {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             encode(&mut encoder, &program.steps[part.steps.clone()]);
@@ -254,7 +257,7 @@ impl Engine {
             self.flights.begin(&self.gpu.queue, index, &part.passes, last);
         }
         while let Some(oldest) = self.flights.oldest_over(MAX_IN_FLIGHT) {
-            self.wait(Some(oldest))?;
+            self.wait(Some(oldest)).await?;
         }
         self.check()
     }
@@ -263,21 +266,21 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
-    pub fn finish(&mut self) -> Result<(), EngineError> {
-        self.settle()?;
+    pub async fn finish_async(&mut self) -> Result<(), EngineError> {
+        self.settle().await?;
         self.flights.clear();
         Ok(())
     }
 
     /// Waits for all that was submitted, and hears all errors.
-    fn settle(&self) -> Result<(), EngineError> {
-        self.wait(None)?;
+    async fn settle(&self) -> Result<(), EngineError> {
+        self.wait(None).await?;
         self.check()
     }
 
     /// Waits for a submission, or for all.
-    fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
-        wait(&self.gpu, submission, self.patience, || self.flights.doing())
+    async fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
+        wait(&self.gpu, submission, self.patience, || self.flights.doing()).await
     }
 
     /// Turns errors that no call returned into one.
@@ -312,21 +315,6 @@ impl Engine {
             (None, true) => Err(EngineError::Memory { adapter, what: what(), held }),
             (None, false) => Err(EngineError::Device { adapter, reason: others.join("; ") }),
         }
-    }
-}
-
-/// Waits for a submission, or for all; `doing` says what for.
-fn wait(
-    gpu: &Gpu,
-    submission: Option<wgpu::SubmissionIndex>,
-    patience: Duration,
-    doing: impl FnOnce() -> String,
-) -> Result<(), EngineError> {
-    let adapter = gpu.facts.name.clone();
-    match gpu.wait(submission, patience) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(EngineError::Hangs { adapter, doing: doing(), patience }),
-        Err(reason) => Err(EngineError::Lost { adapter, doing: doing(), reason }),
     }
 }
 

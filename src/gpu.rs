@@ -21,7 +21,8 @@ pub use self::made::Made;
 pub const INTERFACE: &str = "wgpu 30.0.1";
 
 /// Which programming interface to reach the GPU through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Backend {
     /// Linux, Windows, Android; on macOS through MoltenVK.
     Vulkan,
@@ -76,7 +77,7 @@ pub struct GpuOptions {
 pub struct AdapterFacts {
     /// The hardware's name, or the software renderer's.
     pub name: String,
-    /// `vulkan`, `metal`, `dx12` or `gl`.
+    /// `vulkan`, `metal`, `dx12`, `gl` or `webgpu`, the browser's.
     pub backend: String,
     /// `discrete GPU`, `integrated GPU`, `virtual GPU`, `software` or `other`.
     pub kind: String,
@@ -199,6 +200,7 @@ impl Gpu {
 
     /// A device that validates everything and computes nothing, under WebGPU's default limits: for
     /// tests without a driver.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn noop() -> Gpu {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let facts = facts_of(&device.adapter_info(), &device.limits(), device.features());
@@ -242,7 +244,8 @@ impl Gpu {
         std::mem::take(&mut *self.errors.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
-    /// Waits for a submission, or for all. False when that takes longer than `patience`.
+    /// Waits for a submission, or for all. False when that takes longer than `patience`. In a
+    /// browser, which lets nobody wait, it returns at once.
     ///
     /// # Errors
     /// The driver's words when the device is lost.
@@ -340,7 +343,10 @@ fn facts_of(
     ];
     let subgroup = features.contains(wgpu::Features::SUBGROUP);
     AdapterFacts {
-        name: info.name.clone(),
+        name: match info.name.is_empty() {
+            true => "a GPU that the browser does not name".to_string(),
+            false => info.name.clone(),
+        },
         backend: info.backend.to_string(),
         kind: kind.to_string(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),

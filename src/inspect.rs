@@ -5,13 +5,17 @@
 //! image is differentiated. See [`Recorded`] and [`Probe`].
 
 mod distribution;
+#[cfg(feature = "cli")]
 mod page;
+#[cfg(feature = "cli")]
 mod pictures;
 mod probe;
 mod relus;
 
 pub use distribution::{BINS, Distribution};
+#[cfg(feature = "cli")]
 pub use page::{Block, Colours, page, png, tile};
+#[cfg(feature = "cli")]
 pub use pictures::{Salient, filters, maps, saliency};
 pub use probe::{Probe, Recorded};
 pub use relus::{Relu, Sparsity, relus};

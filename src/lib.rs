@@ -130,6 +130,13 @@
 //! Of these only [`gpu`], [`engine`] and [`timing`] touch a GPU; everything before them in the table
 //! works, and is tested, without one. `ARCHITECTURE.md` says why it stands as it does.
 //!
+//! # In a browser
+//!
+//! Without the default feature `cli`, which is the program with its reports and `tune`, all of this
+//! builds for `wasm32-unknown-unknown` and runs on the browser's WebGPU. There no function may wait, so
+//! whatever waits is there twice: `read_async` does the work, and [`read`](engine::Engine::read),
+//! which a browser has not, waits for it. The folder `web/` of the repository holds a page made of it.
+//!
 //! # Errors and panics
 //!
 //! A wrong shape is a mistake in the program: it panics while recording, at start, with the
@@ -156,12 +163,14 @@ pub mod cost;
 
 pub mod gpu;
 
+mod bounded;
 mod dispatch;
 
 pub mod engine;
 
 pub mod timing;
 
+#[cfg(feature = "cli")]
 pub mod tune;
 
 pub mod ceiling;
@@ -171,6 +180,7 @@ pub mod config;
 pub mod data;
 
 pub mod numbers;
+#[cfg(feature = "cli")]
 pub mod onnx;
 
 pub mod train;
@@ -185,11 +195,22 @@ pub mod inspect;
 
 pub mod metrics;
 
+#[cfg(feature = "cli")]
 pub mod report;
 
+#[cfg(feature = "cli")]
 pub mod tensorboard;
 
+#[cfg(feature = "cli")]
 pub mod cli;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
+
+#[cfg(all(feature = "cli", target_arch = "wasm32"))]
+compile_error!(
+    "the program needs an operating system: build for the web with --no-default-features"
+);
 
 /// The README's Rust examples, compiled with the documentation's.
 #[cfg(doctest)]

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::bounded;
 use crate::checkpoint::{CheckpointError, atomic};
 
 pub use confusion::{CLASSES, ClassScore, Confusion, Report};
@@ -14,6 +15,9 @@ pub use spikes::{Spike, Spikes};
 
 /// File name of the metrics in a run's folder.
 pub const METRICS_FILE: &str = "metrics.csv";
+
+/// Bytes of a metrics file: about ten million rows.
+const LONGEST: u64 = 1 << 29;
 
 /// The first line of a metrics file.
 pub const HEADER: &str = "step,loss,val_accuracy,test_accuracy,seconds";
@@ -98,7 +102,7 @@ impl MetricsFile {
     /// # Errors
     /// [`MetricsError`] when it cannot be read or written, or holds something else.
     pub fn resume(path: &Path, step: u64) -> Result<MetricsFile, MetricsError> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match bounded::read_text(path, LONGEST) {
             Ok(text) => text,
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(why) => return Err(io("read", path, why)),
@@ -163,7 +167,7 @@ impl MetricsFile {
 /// # Errors
 /// [`MetricsError`] when it cannot be read, or holds something else.
 pub fn read(path: &Path) -> Result<Vec<Row>, MetricsError> {
-    let text = std::fs::read_to_string(path).map_err(|why| io("read", path, why))?;
+    let text = bounded::read_text(path, LONGEST).map_err(|why| io("read", path, why))?;
     let rows = rows(path, &text)?;
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }

@@ -80,10 +80,10 @@ pub fn html(runs: &[Run]) -> String {
     .into_string()
 }
 
-/// Writes a page, whole or not at all.
+/// Writes a page, whole or not at all; straight into what is no file, such as a pipe.
 ///
 /// # Errors
 /// [`ReportError::Write`].
 pub fn write(path: &Path, html: &str) -> Result<(), ReportError> {
-    Ok(atomic::write_file(path, html.as_bytes())?)
+    Ok(atomic::write_named(path, html.as_bytes())?)
 }

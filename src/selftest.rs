@@ -99,9 +99,13 @@ impl Outcome {
 
 /// Checks the adapter, with every family of kernels that the target could be given. `progress` hears
 /// how many parts are done, and of how many, after each.
-pub fn run(gpu: Gpu, target: &Target, progress: impl FnMut(usize, usize)) -> Vec<Check> {
+pub async fn run_async(
+    gpu: Gpu,
+    target: &Target,
+    progress: impl FnMut(usize, usize),
+) -> Vec<Check> {
     let mut checks = Vec::new();
-    if let Err(error) = run_all(gpu, target, &mut checks, progress) {
+    if let Err(error) = run_all(gpu, target, &mut checks, progress).await {
         // The device is gone, and with it what was left to do.
         let outcome = Outcome::Failed { reason: error.to_string() };
         let [op, result, kernels, shape] = ["device", "", "", ""].map(String::from);
@@ -110,7 +114,13 @@ pub fn run(gpu: Gpu, target: &Target, progress: impl FnMut(usize, usize)) -> Vec
     checks
 }
 
-fn run_all(
+/// [`run_async`], waited for.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn run(gpu: Gpu, target: &Target, progress: impl FnMut(usize, usize)) -> Vec<Check> {
+    pollster::block_on(run_async(gpu, target, progress))
+}
+
+async fn run_all(
     mut gpu: Gpu,
     target: &Target,
     checks: &mut Vec<Check>,
@@ -119,12 +129,12 @@ fn run_all(
     let cases = cases();
     let parts = cases.len() + 2;
     for (index, case) in cases.iter().enumerate() {
-        gpu = check_case(gpu, case.as_ref(), target, checks)?;
+        gpu = check_case(gpu, case.as_ref(), target, checks).await?;
         progress(index + 1, parts);
     }
-    gpu = check_large(gpu, checks)?;
+    gpu = check_large(gpu, checks).await?;
     progress(cases.len() + 1, parts);
-    check_training(gpu, target, checks)?;
+    check_training(gpu, target, checks).await?;
     progress(parts, parts);
     Ok(())
 }
@@ -175,7 +185,7 @@ fn planned_for(family: Family) -> String {
 }
 
 /// Runs a case by all plans.
-fn check_case(
+async fn check_case(
     mut gpu: Gpu,
     case: &dyn Reference,
     target: &Target,
@@ -199,7 +209,7 @@ fn check_case(
     let alone = ops::KERNELS.iter().any(|kernel| kernel.name == case.op());
     for (how, plan) in plans(&recorded.recording, target, &keep) {
         let mut engine = Engine::new(gpu);
-        let made = recorded.run(&mut engine, &plan, &inputs, &dy, case.runs());
+        let made = recorded.run_async(&mut engine, &plan, &inputs, &dy, case.runs()).await;
         for (name, id) in &results {
             let makers = recorded.makers(&plan, *id);
             if makers.is_empty() {
@@ -224,7 +234,7 @@ fn check_case(
                 outcome,
             });
         }
-        gpu = engine.into_gpu()?;
+        gpu = engine.into_gpu_async().await?;
     }
     Ok(gpu)
 }
@@ -235,20 +245,20 @@ const LARGE: u64 = 1 << 28;
 
 /// Every element of a tensor as large as the adapter binds, up to [`LARGE`]: those that dropout keeps
 /// depend on their places.
-fn check_large(gpu: Gpu, checks: &mut Vec<Check>) -> Result<Gpu, EngineError> {
+async fn check_large(gpu: Gpu, checks: &mut Vec<Check>) -> Result<Gpu, EngineError> {
     let count = gpu.buffer_limit().min(LARGE) as usize / 4 - 1;
     let (tape, key) = (Tape::new(), [3u32, 5]);
     let given = tape.input("key", &[2]);
     let y = tape.input("x", &[count]).ones().dropout(0.5, given, 0);
     let (given, y, recording) = (given.id(), y.id(), tape.finish());
     let mut engine = Engine::new(gpu);
-    let mut made = || {
+    let mut made = async || {
         let program = engine.compile(&recording)?;
         engine.write(given, recording.tensor(given), bytemuck::cast_slice(&key));
-        engine.run(&program)?;
-        engine.read(y, recording.tensor(y))
+        engine.run_async(&program).await?;
+        engine.read_async(y, recording.tensor(y)).await
     };
-    let outcome = match made() {
+    let outcome = match made().await {
         Err(error) => Outcome::Failed { reason: error.to_string() },
         Ok(bytes) => {
             let dropout = PlainDropout { shape: vec![count], rate: 0.5, layer: 0 };
@@ -268,12 +278,12 @@ fn check_large(gpu: Gpu, checks: &mut Vec<Check>) -> Result<Gpu, EngineError> {
     };
     let [op, result, kernels] = ["dropout", "y", "fill.forward, dropout.forward"].map(String::from);
     checks.push(Check { op, result, kernels, shape: count.to_string(), outcome });
-    engine.into_gpu()
+    engine.into_gpu_async().await
 }
 
 /// Trains a tiny network by each family of kernels, twice: the losses are those known, and all bits
 /// are the same again.
-fn check_training(
+async fn check_training(
     mut gpu: Gpu,
     target: &Target,
     checks: &mut Vec<Check>,
@@ -283,7 +293,7 @@ fn check_training(
         let mut recordings = training::recordings();
         recordings.fit(&target).expect("kilobytes fit the limits of any device");
         let (first, again);
-        ([first, again], gpu) = training::train_twice(gpu, recordings)?;
+        ([first, again], gpu) = training::train_twice_async(gpu, recordings).await?;
         let truth = training::LOSSES.map(|loss| Number::within(loss, training::TOLERANCE));
         let other = first.bits.iter().zip(&again.bits).filter(|(a, b)| a != b).count();
         let same = Worst::of(&[other as f32], &[Number::exact(0.0)]);

@@ -2,7 +2,9 @@
 //! by the host's clock.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use crate::engine::{Engine, EngineError, Program, encode, encode_timed};
 use crate::gpu::Gpu;
@@ -111,41 +113,41 @@ impl Queries {
 
 impl Engine {
     /// Runs a program with every dispatch in a timed compute pass of its own, and waits for it. Where
-    /// the device has no timestamps it is [`Engine::run_alone`].
+    /// the device has no timestamps it is [`Engine::run_alone_async`].
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device fails.
-    pub fn run_timed(&mut self, program: &Program) -> Result<Timed, EngineError> {
+    pub async fn run_timed_async(&mut self, program: &Program) -> Result<Timed, EngineError> {
         if !self.gpu.has_timestamps() || program.is_empty() {
-            return self.run_alone(program);
+            return self.run_alone_async(program).await;
         }
-        self.finish()?;
+        self.finish_async().await?;
         let count = program.len() * 2;
         let queries = self.queries.take().filter(|queries| queries.count == count);
         let queries = queries.unwrap_or_else(|| Queries::new(&self.gpu, count));
         let encode = |encoder: &mut _, steps| queries.encode(encoder, program, steps);
-        let host = self.clocked(program, encode)?;
+        let host = self.clocked(program, encode).await?;
         let size = queries.resolved.size();
-        let ticks = self.read_buffer(&queries.resolved, size)?;
+        let ticks = self.read_buffer(&queries.resolved, size).await?;
         self.queries = Some(queries);
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&ticks);
         let seconds_per_tick = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
         Ok(Timed { host, passes: Stamps::of(&ticks, seconds_per_tick) })
     }
 
-    /// Runs a program as [`Engine::run`] does, and waits for it. Only the host's clock tells its time.
+    /// Runs a program as [`Engine::run_async`] does, and waits for it. Only the host's clock tells its time.
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device fails.
-    pub fn run_alone(&mut self, program: &Program) -> Result<Timed, EngineError> {
-        self.finish()?;
+    pub async fn run_alone_async(&mut self, program: &Program) -> Result<Timed, EngineError> {
+        self.finish_async().await?;
         let encode = |encoder: &mut _, steps| encode(encoder, &program.steps[steps]);
-        let host = self.clocked(program, encode)?;
+        let host = self.clocked(program, encode).await?;
         Ok(Timed { host, passes: Vec::new() })
     }
 
     /// Encodes, submits and waits.
-    fn clocked(
+    async fn clocked(
         &mut self,
         program: &Program,
         encode: impl Fn(&mut wgpu::CommandEncoder, Range<usize>),
@@ -162,7 +164,7 @@ impl Engine {
             self.gpu.queue.submit([part]);
         }
         let submitted = Instant::now();
-        self.finish()?;
+        self.finish_async().await?;
         Ok(HostClock { begin, recorded, submitted, done: Instant::now() })
     }
 
@@ -170,11 +172,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device fails.
-    pub fn warm_up(&mut self, program: &Program) -> Result<(), EngineError> {
+    pub async fn warm_up_async(&mut self, program: &Program) -> Result<(), EngineError> {
         let begin = Instant::now();
         while begin.elapsed() < WARM_UP {
-            self.run(program)?;
-            self.finish()?;
+            self.run_async(program).await?;
+            self.finish_async().await?;
         }
         Ok(())
     }
@@ -185,11 +187,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device fails.
-    pub fn seconds(&mut self, program: &Program, runs: usize) -> Result<Vec<f64>, EngineError> {
+    pub async fn seconds_async(
+        &mut self,
+        program: &Program,
+        runs: usize,
+    ) -> Result<Vec<f64>, EngineError> {
         let steps = (0..runs).flat_map(|_| program.steps.clone()).collect();
         let repeated = Program::of(steps);
         if self.gpu.has_timestamps() {
-            let passes = self.run_timed(&repeated)?.passes;
+            let passes = self.run_timed_async(&repeated).await?.passes;
             let times: Option<Vec<f64>> =
                 passes.iter().map(|stamps| Some(stamps.as_ref()?.seconds())).collect();
             if let Some(times) = times.filter(|times| times.iter().all(|seconds| *seconds > 0.0)) {
@@ -198,7 +204,7 @@ impl Engine {
         }
         let mut times = Vec::new();
         for _ in 0..BY_HOST {
-            let HostClock { begin, done, .. } = self.run_alone(&repeated)?.host;
+            let HostClock { begin, done, .. } = self.run_alone_async(&repeated).await?.host;
             times.push((done - begin).as_secs_f64() / runs as f64);
         }
         Ok(times)

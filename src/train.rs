@@ -92,8 +92,8 @@ impl Trainer {
         if let Some(id) = trainer.recordings.training.as_ref().map(|training| training.labels) {
             trainer.write_bytes(id, labels);
         }
-        if let Some(id) = trainer.recordings.training.as_ref().map(|training| training.loss) {
-            trainer.engine.make_room(id, 1, LOSSES_IN_FLIGHT + 1)?;
+        if trainer.training.is_some() {
+            trainer.engine.make_room(1, LOSSES_IN_FLIGHT + 1)?;
         }
         Ok(trainer)
     }
@@ -123,8 +123,8 @@ impl Trainer {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn into_gpu(self) -> Result<Gpu, EngineError> {
-        self.engine.into_gpu()
+    pub async fn into_gpu_async(self) -> Result<Gpu, EngineError> {
+        self.engine.into_gpu_async().await
     }
 
     /// Steps done since the first of the run, resumed ones included.
@@ -166,9 +166,9 @@ impl Trainer {
     ///
     /// # Panics
     /// When there is none of that name.
-    pub fn get(&self, name: &str) -> Result<Vec<u8>, EngineError> {
+    pub async fn get_async(&self, name: &str) -> Result<Vec<u8>, EngineError> {
         let id = self.id_of(name);
-        self.engine.read(id, &self.recordings.tensors[id.0 as usize])
+        self.engine.read_async(id, &self.recordings.tensors[id.0 as usize]).await
     }
 
     /// Begins to copy all that a checkpoint holds, as it is after the steps submitted so far; does
@@ -192,9 +192,12 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::snapshot`].
-    pub fn make_room_for_snapshots(&self) -> Result<(), EngineError> {
+    pub async fn make_room_for_snapshots_async(&self) -> Result<(), EngineError> {
         let Snapshot { weights, moments, .. } = self.snapshot()?;
-        weights.into_iter().chain(moments).try_for_each(|(_, copied)| copied.read(|_| {}))
+        for (_, copied) in weights.into_iter().chain(moments) {
+            copied.read_async(|_| {}).await?;
+        }
+        Ok(())
     }
 
     /// Sets every variable to its initial value; moments stay zero.
@@ -221,34 +224,34 @@ impl Trainer {
     ///
     /// # Panics
     /// When only inference was recorded.
-    pub fn train_step(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
-        self.submit_step()?;
-        self.arrived_losses()
+    pub async fn train_step_async(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
+        self.submit_step_async().await?;
+        self.arrived_losses_async().await
     }
 
-    /// The host's part of [`Trainer::train_step`]: submits, and waits for nothing.
-    /// [`Trainer::arrived_losses`] is the other.
+    /// The host's part of [`Trainer::train_step_async`]: submits, and waits only where too much is
+    /// under way. [`Trainer::arrived_losses_async`] is the other.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
     ///
     /// # Panics
     /// When only inference was recorded.
-    pub fn submit_step(&mut self) -> Result<(), EngineError> {
+    pub async fn submit_step_async(&mut self) -> Result<(), EngineError> {
         match self.is_checked() {
-            true => self.checked_step(),
-            false => self.step_by(Engine::run),
+            true => self.checked_step().await,
+            false => self.step_by(Engine::run_async).await,
         }
     }
 
     /// A step, its passes run by one of the engine's ways to run a program.
-    fn step_by<T>(
+    async fn step_by<T>(
         &mut self,
-        run: impl FnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
+        run: impl AsyncFnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let loss = self.begin_step();
         let program = self.training.as_ref().expect("training was compiled");
-        let ran = run(&mut self.engine, program)?;
+        let ran = run(&mut self.engine, program).await?;
         self.step += 1;
         let loss = self.engine.fetch(loss, 1)?;
         self.losses.push_back(Arriving { step: self.step, loss, counts: None });
@@ -259,8 +262,8 @@ impl Trainer {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn arrived_losses(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
-        self.arrived(LOSSES_IN_FLIGHT)
+    pub async fn arrived_losses_async(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
+        self.arrived(LOSSES_IN_FLIGHT).await
     }
 
     /// Writes what this step needs; the tensor that will hold its loss.
@@ -286,26 +289,26 @@ impl Trainer {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn wait(&mut self) -> Result<(), EngineError> {
-        self.engine.finish()
+    pub async fn wait_async(&mut self) -> Result<(), EngineError> {
+        self.engine.finish_async().await
     }
 
     /// Waits for all losses that are still on their way.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn remaining_losses(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
-        self.arrived(0)
+    pub async fn remaining_losses_async(&mut self) -> Result<Vec<(u64, f32)>, EngineError> {
+        self.arrived(0).await
     }
 
-    fn arrived(&mut self, keep: usize) -> Result<Vec<(u64, f32)>, EngineError> {
+    async fn arrived(&mut self, keep: usize) -> Result<Vec<(u64, f32)>, EngineError> {
         let mut arrived = Vec::new();
         while self.losses.len() > keep {
             let Some(Arriving { step, loss, counts }) = self.losses.pop_front() else { break };
             if let Some(counts) = counts {
-                self.heed(step, counts)?;
+                self.heed(step, counts).await?;
             }
-            arrived.push((step, self.engine.collect(loss)?[0]));
+            arrived.push((step, self.engine.collect_async(loss).await?[0]));
         }
         Ok(arrived)
     }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The only files that name wgpu.
-const GPU_FILES: [&str; 10] = [
+const GPU_FILES: [&str; 12] = [
     "src/engine.rs",
     "src/engine/flight.rs",
     "src/engine/memory.rs",
     "src/engine/pipelines.rs",
     "src/engine/step.rs",
     "src/engine/transfer.rs",
+    "src/engine/wait.rs",
+    "src/engine/wait_web.rs",
     "src/gpu.rs",
     "src/gpu/adapters.rs",
     "src/gpu/made.rs",
@@ -193,6 +195,7 @@ fn is_path(text: &str) -> bool {
         "assets/",
         "docs/",
         ".ci/",
+        "web/",
     ];
     folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(['<', '*', ' '])
 }

@@ -36,6 +36,30 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     publish(path)
 }
 
+/// Writes a file that a user has named: what a link leads to, not the link; and straight into what is
+/// no file, such as a pipe or `/dev/stdout`.
+///
+/// # Errors
+/// [`CheckpointError::Io`]; an older file is as it was then.
+pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            let why = std::io::Error::new(ErrorKind::IsADirectory, "it is a folder");
+            Err(CheckpointError::io("write", path, why))
+        }
+        Ok(found) if !found.is_file() => {
+            let written = File::options().write(true).open(path);
+            let written = written.and_then(|mut file| file.write_all(content));
+            written.map_err(|why| CheckpointError::io("write", path, why))
+        }
+        Ok(_) => {
+            let file = fs::canonicalize(path);
+            write_file(&file.map_err(|why| CheckpointError::io("find", path, why))?, content)
+        }
+        Err(_) => write_file(path, content),
+    }
+}
+
 /// Gives what lies under the temporary name, a file or a folder, its final one.
 ///
 /// # Errors

@@ -50,7 +50,13 @@ impl WeightFile {
             true => path.join(MODEL_FILE),
             false => path.to_path_buf(),
         };
-        let bytes = std::fs::read(&path).map_err(|why| CheckpointError::io("read", &path, why))?;
+        let failed = |why| CheckpointError::io("read", &path, why);
+        // As long as it says, unless it is a device or a pipe, which may have no end.
+        if !std::fs::metadata(&path).map_err(failed)?.is_file() {
+            let why = std::io::Error::other("it is no regular file");
+            return Err(CheckpointError::io("read", &path, why));
+        }
+        let bytes = std::fs::read(&path).map_err(failed)?;
         Self::from_bytes(path, bytes)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Cursor, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -47,10 +47,37 @@ pub(super) fn metadata(origin: &Origin) -> Result<Value, CheckpointError> {
 }
 
 /// Writes a safetensors file and waits until it is on the disk. On failure a part of it may be left.
-///
-/// Not by `safetensors::serialize_to_file`: its tensors cannot fail to be read, it does not sync,
-/// and it writes the metadata in random order, so that equal checkpoints would differ in bytes.
 pub(super) fn write_tensors(
+    path: &Path,
+    metadata: &Value,
+    tensors: Vec<TensorSource>,
+) -> Result<(), CheckpointError> {
+    let failed = |why| CheckpointError::io("write", path, why);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
+    write_to(&mut file, path, metadata, tensors)?;
+    let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+/// The bytes of a safetensors file of weights, as [`save`](super::save) writes it. `path` stands for
+/// it in errors.
+///
+/// # Errors
+/// [`CheckpointError`] when a tensor cannot be read, is not finite or has not the size of its shape.
+pub fn to_bytes(
+    path: &Path,
+    origin: &Origin,
+    tensors: Vec<TensorSource>,
+) -> Result<Vec<u8>, CheckpointError> {
+    let mut bytes = Cursor::new(Vec::new());
+    write_to(&mut bytes, path, &metadata(origin)?, tensors)?;
+    Ok(bytes.into_inner())
+}
+
+/// Not by `safetensors::serialize_to_file`: its tensors cannot fail to be read, and it writes the
+/// metadata in random order, so that equal checkpoints would differ in bytes.
+fn write_to(
+    file: &mut (impl Write + Seek),
     path: &Path,
     metadata: &Value,
     tensors: Vec<TensorSource>,
@@ -62,14 +89,13 @@ pub(super) fn write_tensors(
     };
     let header = header(metadata, &tensors, refuse)?;
     let failed = |why| CheckpointError::io("write", path, why);
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
     let mut checksum = crc32fast::Hasher::new();
-    let mut write = |file: &mut BufWriter<File>, bytes: &[u8]| {
+    let mut write = |bytes: &[u8]| {
         checksum.update(bytes);
         file.write_all(bytes).map_err(failed)
     };
-    write(&mut file, &(header.len() as u64).to_le_bytes())?;
-    write(&mut file, &header)?;
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
     for tensor in tensors {
         let (name, shape) = (tensor.name, tensor.shape);
         let (mut given, mut written) = (0, Ok(()));
@@ -79,7 +105,7 @@ pub(super) fn write_tensors(
                 let (path, name, index) = (path.into(), name.clone(), given / 4 + index);
                 written = Err(CheckpointError::Diverged { path, name, index, value });
             } else if written.is_ok() {
-                written = write(&mut file, part);
+                written = write(part);
             }
             given += part.len();
         });
@@ -96,9 +122,7 @@ pub(super) fn write_tensors(
     let place = place.ok_or_else(|| refuse("(header)", "it has no room for the checksum"))?;
     let entry = checksum_entry(&format!("{:08x}", checksum.finalize()));
     file.seek(SeekFrom::Start(8 + place as u64)).map_err(failed)?;
-    file.write_all(entry.as_bytes()).map_err(failed)?;
-    let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
-    file.sync_all().map_err(failed)
+    file.write_all(entry.as_bytes()).map_err(failed)
 }
 
 /// The safetensors header: JSON, padded so that the numbers begin at a multiple of eight.

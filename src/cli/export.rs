@@ -1,6 +1,6 @@
 //! `inception export`: a saved network for other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -27,9 +27,16 @@ pub(super) struct ExportCommand {
 
 pub(super) fn run(command: ExportCommand) -> Result<(), Failure> {
     let (file, config) = network::read(&command.model)?;
+    let known = |path: &Path| path.canonicalize().ok();
+    if known(&command.onnx).is_some_and(|onnx| known(file.path()) == Some(onnx)) {
+        return Err(Failure::new(format!(
+            "{} is the model itself; give another file to --onnx",
+            command.onnx.display()
+        )));
+    }
     let bytes = while_saying("writing the model", || {
         let bytes = onnx::export(&config, [SIDE, SIDE], &file)?;
-        atomic::write_file(&command.onnx, &bytes)?;
+        atomic::write_named(&command.onnx, &bytes)?;
         Ok::<_, Failure>(bytes.len())
     })?;
     print_results(&format!("{}: {} bytes", command.onnx.display(), thousands(bytes as u64)))

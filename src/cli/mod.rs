@@ -21,7 +21,10 @@ mod train;
 
 use std::process::ExitCode;
 use std::sync::Once;
+#[cfg(unix)]
+use std::sync::{Arc, atomic::AtomicBool};
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::terminal::{
@@ -51,6 +54,7 @@ struct Cli {
 struct Global {
     /// The adapter's number in `inception devices`, or a part of its name
     #[arg(long, global = true, value_name = "NAME|INDEX", help_heading = "Device")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     adapter: Option<String>,
     /// Reach the GPU through this interface only
     #[arg(long, global = true, help_heading = "Device")]
@@ -208,6 +212,9 @@ pub fn main() -> ExitCode {
     if cli.global.quiet {
         terminal::be_quiet();
     }
+    #[cfg(unix)]
+    // A file over the user's limit is then a failed write, as on a full disk, and not the end.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::<AtomicBool>::default());
     logging::begin(cli.global.verbose, cli.global.checked);
     let result = match cli.command {
         Command::Train(command) => train::run(*command, &cli.global),

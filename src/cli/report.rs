@@ -1,5 +1,7 @@
 //! `inception report`: a run's page made again, or several runs compared.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -38,6 +40,22 @@ pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
         [dir] => dir.join(REPORT_FILE),
         _ => Path::new("compare.html").into(),
     });
+    if is_something_else(&out) {
+        return Err(Failure::new(format!(
+            "{} is there and is no report; give another --out, or remove it",
+            out.display()
+        )));
+    }
     report::write(&out, &report::html(&runs))?;
     print_results(&out.display().to_string())
+}
+
+/// Whether a file is there that does not begin as a page does.
+fn is_something_else(path: &Path) -> bool {
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(15).read_to_end(&mut begin));
+    path.is_file()
+        && read.is_ok()
+        && !begin.is_empty()
+        && !begin.eq_ignore_ascii_case(b"<!DOCTYPE html>")
 }

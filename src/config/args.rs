@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::{Config, ConfigError, Decay, Every, Init, Module, Order, Preset, Scale};
+use crate::bounded;
 
 /// Any subset of a [`Config`]: the flags of `train`, and equally the keys of a `--config` file.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -152,8 +153,11 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
     merged.try_into().map_err(ConfigError::encode)
 }
 
+/// Bytes of a configuration, many times what one needs.
+const LONGEST: u64 = 1 << 20;
+
 fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
-    let text = std::fs::read_to_string(path)
+    let text = bounded::read_text(path, LONGEST)
         .map_err(|why| ConfigError::Read { path: path.into(), why })?;
     parse(path, &text)
 }

@@ -4,7 +4,6 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use clap::ValueEnum;
 use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Limits, Luma};
@@ -40,7 +39,8 @@ type Grey = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 /// Whether a picture is dark ink on light ground and must be inverted to look like MNIST, which is
 /// light ink on black.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Invert {
     /// Find out from each picture: its border shows the ground, and the ink is what differs.

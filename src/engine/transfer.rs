@@ -1,16 +1,26 @@
 //! What goes between the host and the device's tensors.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Engine, EngineError, wait};
+use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot_channel};
+
+use super::wait::hear;
+use super::{Engine, EngineError};
 use crate::gpu::Gpu;
 use crate::recording::{TensorId, TensorInfo};
 
 /// Rows that lie in panels are put in order in parts of about so many bytes.
 const PART: usize = 1 << 16;
+
+/// What a callback is about to tell, once.
+pub(super) type Told<T> = OneshotReceiver<T>;
+
+/// For a callback to tell, and for us to hear.
+pub(super) fn telling<T: Send + 'static>() -> (OneshotSender<T>, Told<T>) {
+    oneshot_channel()
+}
 
 /// Free buffers for copies on their way to the host, by size: making one takes longer than using it.
 #[derive(Clone, Default)]
@@ -40,32 +50,25 @@ impl Staging {
 pub struct Pending {
     buffer: wgpu::Buffer,
     staging: Staging,
-    done: Receiver<Result<(), wgpu::BufferAsyncError>>,
+    done: Told<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
 }
 
 impl Pending {
     /// Waits for the copy and shows its bytes to `use_bytes`.
-    fn arrive<T>(
+    async fn arrive<T>(
         self,
         gpu: &Gpu,
         patience: Duration,
         use_bytes: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, EngineError> {
-        // Another thread's waiting may have brought it already, and might keep this one waiting for
-        // what was submitted since.
         let refused = |reason| EngineError::Device { adapter: gpu.facts.name.clone(), reason };
-        let dropped = || refused("a read-back was dropped".to_string());
-        let arrived = match self.done.try_recv() {
-            Ok(arrived) => arrived,
-            Err(TryRecvError::Disconnected) => return Err(dropped()),
-            Err(TryRecvError::Empty) => {
-                wait(gpu, Some(self.submission), patience, || " in a copy to the host".into())?;
-                // It has been copied; a thread that asked the device is about to say so.
-                self.done.recv_timeout(patience).map_err(|_| dropped())?
-            }
-        };
-        arrived.map_err(|error| refused(error.to_string()))?;
+        let doing = || " in a copy to the host".into();
+        match hear(self.done, gpu, self.submission, patience, doing).await? {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(refused(error.to_string())),
+            None => return Err(refused("a read-back was dropped".to_string())),
+        }
         let result = {
             let view = self.buffer.get_mapped_range(..);
             use_bytes(&view.map_err(|error| refused(error.to_string()))?)
@@ -91,11 +94,11 @@ impl Copied {
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost.
-    pub fn read(self, mut use_part: impl FnMut(&[u8])) -> Result<(), EngineError> {
+    pub async fn read_async(self, mut use_part: impl FnMut(&[u8])) -> Result<(), EngineError> {
         let info = &self.info;
         let row = info.row_bytes();
         for (pending, &rows) in self.pending.into_iter().zip(&info.shards) {
-            pending.arrive(&self.gpu, self.patience, |placed| {
+            let arrived = pending.arrive(&self.gpu, self.patience, |placed| {
                 if info.panel.is_none() {
                     return use_part(placed);
                 }
@@ -108,7 +111,8 @@ impl Copied {
                     }
                     use_part(&part[..(last - first) * row]);
                 }
-            })?;
+            });
+            arrived.await?;
         }
         Ok(())
     }
@@ -149,11 +153,16 @@ impl Engine {
     ///
     /// # Panics
     /// When no compiled recording uses the tensor.
-    pub fn read(&self, id: TensorId, info: &TensorInfo) -> Result<Vec<u8>, EngineError> {
+    pub async fn read_async(
+        &self,
+        id: TensorId,
+        info: &TensorInfo,
+    ) -> Result<Vec<u8>, EngineError> {
         let mut bytes = Vec::with_capacity(info.len() * 4);
         for copied in self.copy(&[(id, info)])? {
-            let read = copied.read(|part| bytes.extend_from_slice(part));
-            read.map_err(|error| self.explain(error))?;
+            if let Err(error) = copied.read_async(|part| bytes.extend_from_slice(part)).await {
+                return Err(self.explain(error).await);
+            }
         }
         self.check()?;
         Ok(bytes)
@@ -188,17 +197,17 @@ impl Engine {
     }
 
     /// The first `size` bytes of a buffer, after everything submitted so far. Waits.
-    pub(crate) fn read_buffer(
+    pub(crate) async fn read_buffer(
         &self,
         buffer: &wgpu::Buffer,
         size: u64,
     ) -> Result<Vec<u8>, EngineError> {
         let pending = self.begin_copies(&[(buffer, size)]).remove(0);
-        self.finish_copy(pending, <[u8]>::to_vec)
+        self.finish_copy(pending, <[u8]>::to_vec).await
     }
 
     /// Begins to copy the first `elements` of a small tensor to the host, after everything
-    /// submitted so far, without waiting; [`Engine::collect`] ends it.
+    /// submitted so far, without waiting; [`Engine::collect_async`] ends it.
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
@@ -212,27 +221,24 @@ impl Engine {
         Ok(pending)
     }
 
-    /// Takes the host's memory for `copies` of a tensor's first `elements` on their way at once, so
-    /// that no [`Engine::fetch`] has to. Waits.
+    /// Takes the host's memory for `copies` of the first `elements` of a tensor on their way at once,
+    /// so that no [`Engine::fetch`] has to.
     ///
     /// # Errors
     /// As [`Engine::fetch`].
-    pub fn make_room(
-        &mut self,
-        id: TensorId,
-        elements: usize,
-        copies: usize,
-    ) -> Result<(), EngineError> {
-        let pending: Result<Vec<_>, _> = (0..copies).map(|_| self.fetch(id, elements)).collect();
-        pending?.into_iter().try_for_each(|pending| self.collect(pending).map(drop))
+    pub fn make_room(&mut self, elements: usize, copies: usize) -> Result<(), EngineError> {
+        let size = elements as u64 * 4;
+        let taken: Vec<_> = (0..copies).map(|_| self.staging.take(&self.gpu, size)).collect();
+        taken.into_iter().for_each(|buffer| self.staging.give_back(buffer));
+        self.check()
     }
 
     /// The copied elements; waits for them.
     ///
     /// # Errors
     /// [`EngineError::Device`] when the device was lost or refused something.
-    pub fn collect(&mut self, pending: Pending) -> Result<Vec<f32>, EngineError> {
-        self.finish_copy(pending, bytemuck::pod_collect_to_vec)
+    pub async fn collect_async(&mut self, pending: Pending) -> Result<Vec<f32>, EngineError> {
+        self.finish_copy(pending, bytemuck::pod_collect_to_vec).await
     }
 
     /// Begins to copy the first bytes of buffers, in one submission.
@@ -246,7 +252,7 @@ impl Engine {
         let copies: Vec<wgpu::Buffer> = parts.iter().map(copy).collect();
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let pending = |buffer: wgpu::Buffer| {
-            let (sender, done) = sync_channel(1);
+            let (sender, done) = telling();
             buffer.map_async(wgpu::MapMode::Read, .., move |result| {
                 // The receiver is gone only when nobody wants the result any more.
                 let _ = sender.send(result);
@@ -257,22 +263,22 @@ impl Engine {
         copies.into_iter().map(pending).collect()
     }
 
-    fn finish_copy<T>(
+    async fn finish_copy<T>(
         &self,
         pending: Pending,
         use_bytes: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, EngineError> {
-        let arrived = pending.arrive(&self.gpu, self.patience, use_bytes);
-        let result = arrived.map_err(|error| self.explain(error))?;
-        self.check()?;
-        Ok(result)
+        match pending.arrive(&self.gpu, self.patience, use_bytes).await {
+            Ok(result) => self.check().map(|()| result),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 
     /// Why a read-back failed: if the device is lost, by that, and where in its work it was.
-    fn explain(&self, error: EngineError) -> EngineError {
+    async fn explain(&self, error: EngineError) -> EngineError {
         let now = self.flights.doing();
         match error {
-            EngineError::Device { .. } => self.settle().err().unwrap_or(error),
+            EngineError::Device { .. } => self.settle().await.err().unwrap_or(error),
             EngineError::Lost { adapter, reason, .. } if !now.is_empty() => {
                 EngineError::Lost { adapter, doing: now, reason }
             }

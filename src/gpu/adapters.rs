@@ -10,8 +10,8 @@ pub async fn list(backend: Option<Backend>) -> Vec<AdapterFacts> {
 pub(super) async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
     let backends = match options.backend {
         None => {
-            let first = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-            let found = adapters_of(first, options).await;
+            // Vulkan, Metal and DirectX, and a browser's own.
+            let found = adapters_of(wgpu::Backends::PRIMARY, options).await;
             if !found.is_empty() {
                 return found;
             }

@@ -66,6 +66,11 @@ impl Recorded {
         self.batch
     }
 
+    /// Extents of a tensor, such as one of [`Recorded::relus`].
+    pub fn shape(&self, id: TensorId) -> &[usize] {
+        &self.inference.tensor(id).shape
+    }
+
     /// Suits it to an adapter: see [`plan::plan`]. No rewrite spares what a ReLU makes, but it might
     /// share its memory, so each gets a buffer of its own.
     ///
@@ -149,8 +154,8 @@ impl Probe {
     ///
     /// # Panics
     /// When inference does not use the tensor.
-    pub fn read(&self, id: TensorId) -> Result<Vec<f32>, EngineError> {
-        let bytes = self.engine.read(id, self.recorded.inference.tensor(id))?;
+    pub async fn read_async(&self, id: TensorId) -> Result<Vec<f32>, EngineError> {
+        let bytes = self.engine.read_async(id, self.recorded.inference.tensor(id)).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
@@ -163,17 +168,17 @@ impl Probe {
     ///
     /// # Panics
     /// When there are more rows than fit into a batch or than images, or images of another size.
-    pub fn infer(
+    pub async fn infer_async(
         &mut self,
         images: &Images,
         rows: Range<usize>,
     ) -> Result<Vec<[f32; LABELS]>, EngineError> {
         self.write_images(images, &rows);
         match &self.checked {
-            Some([inference, _]) => inference.run_images(&mut self.engine, rows.clone())?,
-            None => self.engine.run(&self.inference)?,
+            Some([inference, _]) => inference.run_images(&mut self.engine, rows.clone()).await?,
+            None => self.engine.run_async(&self.inference).await?,
         }
-        let values = self.read(self.recorded.probabilities)?;
+        let values = self.read_async(self.recorded.probabilities).await?;
         let (all, _) = values.as_chunks::<LABELS>();
         refuse_nan(&all[..rows.len()], rows.start)?;
         Ok(all[..rows.len()].to_vec())
@@ -199,7 +204,7 @@ impl Probe {
     /// # Panics
     /// When there are more rows than fit into a batch or than images or classes, or images of another
     /// size.
-    pub fn saliency(
+    pub async fn saliency_async(
         &mut self,
         images: &Images,
         rows: Range<usize>,
@@ -215,10 +220,14 @@ impl Probe {
         }
         self.write(self.recorded.dlogits, dlogits);
         match (&self.checked, &self.gradient) {
-            (Some([_, gradient]), _) => gradient.run_images(&mut self.engine, rows.clone())?,
-            (None, gradient) => self.engine.run(gradient.as_ref().expect("it was compiled"))?,
+            (Some([_, gradient]), _) => {
+                gradient.run_images(&mut self.engine, rows.clone()).await?;
+            }
+            (None, gradient) => {
+                self.engine.run_async(gradient.as_ref().expect("it was compiled")).await?;
+            }
         }
-        let mut gradient = self.read(self.recorded.dimages)?;
+        let mut gradient = self.read_async(self.recorded.dimages).await?;
         gradient.truncate(rows.len() * images.height * images.width);
         Ok(gradient)
     }

@@ -36,22 +36,29 @@ fn normal(name: &str, count: usize, deviation: f32, bound: f32, seed: u64) -> Ve
     let mut values = vec![0.0; count];
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let per_thread = count.div_ceil(CHUNK).div_ceil(threads) * CHUNK;
-    std::thread::scope(|scope| {
-        for (part, values) in values.chunks_mut(per_thread).enumerate() {
-            scope.spawn(move || {
-                for (chunk, values) in values.chunks_mut(CHUNK).enumerate() {
-                    let number = (part * per_thread / CHUNK + chunk) as u64;
-                    let mut random = Pcg64Mcg::seed_from_u64(stream(seed, name, number));
-                    for value in values {
-                        *value = loop {
-                            let drawn: f32 = random.sample(StandardNormal);
-                            if drawn.abs() <= bound {
-                                break drawn * deviation;
-                            }
-                        };
+    let draw = |part: usize, values: &mut [f32]| {
+        for (chunk, values) in values.chunks_mut(CHUNK).enumerate() {
+            let number = (part * per_thread / CHUNK + chunk) as u64;
+            let mut random = Pcg64Mcg::seed_from_u64(stream(seed, name, number));
+            for value in values {
+                *value = loop {
+                    let drawn: f32 = random.sample(StandardNormal);
+                    if drawn.abs() <= bound {
+                        break drawn * deviation;
                     }
-                }
-            });
+                };
+            }
+        }
+    };
+    // The first part on this thread: in a browser there is no other.
+    let mut parts = values.chunks_mut(per_thread).enumerate();
+    let own = parts.next();
+    std::thread::scope(|scope| {
+        for (part, values) in parts {
+            scope.spawn(move || draw(part, values));
+        }
+        if let Some((part, values)) = own {
+            draw(part, values);
         }
     });
     values

@@ -35,20 +35,20 @@ impl Checked {
         Ok(Checked { watch, program })
     }
 
-    /// Takes the host's memory for what so many runs found, on its way at once. Waits.
+    /// Takes the host's memory for what so many runs found, on its way at once.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
     pub fn make_room(&self, engine: &mut Engine, runs: usize) -> Result<(), EngineError> {
-        engine.make_room(self.watch.found, self.watch.words(), runs)
+        engine.make_room(self.watch.words(), runs)
     }
 
     /// Runs it; what the checks found is on its way to the host.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn run(&self, engine: &mut Engine) -> Result<Pending, EngineError> {
-        engine.run(&self.program)?;
+    pub async fn run(&self, engine: &mut Engine) -> Result<Pending, EngineError> {
+        engine.run_async(&self.program).await?;
         engine.fetch(self.watch.found, self.watch.words())
     }
 
@@ -56,8 +56,13 @@ impl Checked {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
-    pub fn hear(&self, engine: &mut Engine, found: Pending) -> Result<Option<Found>, EngineError> {
-        let words: Vec<u32> = engine.collect(found)?.into_iter().map(f32::to_bits).collect();
+    pub async fn hear(
+        &self,
+        engine: &mut Engine,
+        found: Pending,
+    ) -> Result<Option<Found>, EngineError> {
+        let found = engine.collect_async(found).await?;
+        let words: Vec<u32> = found.into_iter().map(f32::to_bits).collect();
         Ok(self.watch.found(&words))
     }
 
@@ -65,9 +70,13 @@ impl Checked {
     ///
     /// # Errors
     /// [`EngineError`] when the device fails; [`EngineError::Numbers`] when they find something.
-    pub fn run_images(&self, engine: &mut Engine, images: Range<usize>) -> Result<(), EngineError> {
-        let found = self.run(engine)?;
-        self.hear(engine, found)?.map_or(Ok(()), |found| Err(found.in_images(images)))
+    pub async fn run_images(
+        &self,
+        engine: &mut Engine,
+        images: Range<usize>,
+    ) -> Result<(), EngineError> {
+        let found = self.run(engine).await?;
+        self.hear(engine, found).await?.map_or(Ok(()), |found| Err(found.in_images(images)))
     }
 }
 

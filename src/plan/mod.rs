@@ -33,7 +33,8 @@ pub static KERNELS: [&Kernel; 4] =
     [&subgroup::CONV2D, &subgroup::DENSE, &workgroup::CONV2D, &workgroup::DENSE];
 
 /// A rewrite that can be left out, to measure or to doubt it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Rewrite {
     /// Adam's update where a dense layer's weight gradient is made
     Adam,

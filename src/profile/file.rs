@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{FORMAT, Profile};
+use crate::bounded;
+
+/// Bytes of a profile; one of the tutorial's network has about 200,000.
+const LONGEST: u64 = 1 << 26;
 
 /// Why a file is no profile that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +48,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`] when the file cannot be read or is no profile of this format.
     pub fn read(path: &Path) -> Result<Profile, ProfileError> {
-        let text = std::fs::read_to_string(path)
+        let text = bounded::read_text(path, LONGEST)
             .map_err(|why| ProfileError::Read { path: path.into(), why })?;
         let foreign = |why: String| ProfileError::Foreign { path: path.into(), why };
         let value: Value = serde_json::from_str(&text).map_err(|why| foreign(why.to_string()))?;

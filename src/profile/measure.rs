@@ -1,6 +1,8 @@
 //! Runs a step or a batch over and over, plainly and timed in turn.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use super::{GpuTimes, HostTimes, Part, PassFacts, PassTimes, Times, Total, Wall};
 use crate::engine::EngineError;
@@ -21,9 +23,6 @@ pub struct Runs {
     pub profiled: Vec<Timed>,
 }
 
-/// One run of a step or a batch.
-type Run = fn(&mut Trainer) -> Result<Timed, EngineError>;
-
 impl Runs {
     /// So many training steps of each kind. `progress` hears of each pair.
     ///
@@ -32,12 +31,13 @@ impl Runs {
     ///
     /// # Panics
     /// When only inference was recorded.
-    pub fn of_training(
+    pub async fn of_training_async(
         trainer: &mut Trainer,
         samples: usize,
         progress: impl FnMut(),
     ) -> Result<Runs, EngineError> {
-        Self::measure(trainer, [Trainer::lone_step, Trainer::timed_step], samples, progress)
+        let (plain, timed) = (Trainer::lone_step_async, Trainer::timed_step_async);
+        Self::measure(trainer, plain, timed, samples, progress).await
     }
 
     /// So many batches of each kind. `progress` hears of each pair.
@@ -47,35 +47,37 @@ impl Runs {
     ///
     /// # Panics
     /// When only training was recorded.
-    pub fn of_inference(
+    pub async fn of_inference_async(
         trainer: &mut Trainer,
         samples: usize,
         progress: impl FnMut(),
     ) -> Result<Runs, EngineError> {
-        Self::measure(trainer, [Trainer::lone_batch, Trainer::timed_batch], samples, progress)
+        let (plain, timed) = (Trainer::lone_batch_async, Trainer::timed_batch_async);
+        Self::measure(trainer, plain, timed, samples, progress).await
     }
 
     /// In turn, so that whatever else the machine does meets both alike.
-    fn measure(
+    async fn measure(
         trainer: &mut Trainer,
-        [plain, timed]: [Run; 2],
+        plain: impl AsyncFn(&mut Trainer) -> Result<Timed, EngineError>,
+        timed: impl AsyncFn(&mut Trainer) -> Result<Timed, EngineError>,
         samples: usize,
         mut progress: impl FnMut(),
     ) -> Result<Runs, EngineError> {
         let stamped = trainer.engine().gpu().has_timestamps();
-        let first = timed(trainer)?;
+        let first = timed(trainer).await?;
         let mut runs = Runs { first: stamped.then_some(first), ..Runs::default() };
         let warm = Instant::now();
         while warm.elapsed() < WARM_UP {
-            plain(trainer)?;
-            trainer.remaining_losses()?;
+            plain(trainer).await?;
+            trainer.remaining_losses_async().await?;
         }
         for _ in 0..samples {
-            runs.plain.push(plain(trainer)?);
-            trainer.remaining_losses()?;
+            runs.plain.push(plain(trainer).await?);
+            trainer.remaining_losses_async().await?;
             if stamped {
-                runs.profiled.push(timed(trainer)?);
-                trainer.remaining_losses()?;
+                runs.profiled.push(timed(trainer).await?);
+                trainer.remaining_losses_async().await?;
             }
             progress();
         }

@@ -10,7 +10,9 @@
 //! these bounds, so it is off by at most the `clock_uncertain_us` that its slice carries. Lengths are the
 //! device's own.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use web_time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value, json};

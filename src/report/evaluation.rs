@@ -1,6 +1,5 @@
 //! `evaluation.json`: what a run last found out about itself.
 
-use std::fs;
 use std::path::Path;
 
 use base64::Engine;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ReportError;
 use super::filters::Filters;
+use crate::bounded;
 use crate::checkpoint::atomic;
 use crate::data::{Images, LABELS, PIXELS};
 use crate::metrics::CLASSES;
@@ -19,6 +19,8 @@ pub const EVALUATION_FILE: &str = "evaluation.json";
 
 /// Most digits that an evaluation keeps.
 const MOST_WRONG: usize = 15;
+/// Bytes of an evaluation; one has some ten thousand, and more with many filters.
+const LONGEST: u64 = 1 << 26;
 
 /// What a run last found out about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,8 +129,8 @@ impl Evaluation {
     /// # Errors
     /// [`ReportError`] when the file cannot be read or is damaged.
     pub(super) fn read(path: &Path) -> Result<Evaluation, ReportError> {
-        let text =
-            fs::read_to_string(path).map_err(|why| ReportError::Read { path: path.into(), why })?;
+        let text = bounded::read_text(path, LONGEST)
+            .map_err(|why| ReportError::Read { path: path.into(), why })?;
         let damaged = |why: String| Err(ReportError::Damaged { path: path.into(), why });
         let evaluation: Evaluation = match serde_json::from_str(&text) {
             Ok(evaluation) => evaluation,

@@ -74,7 +74,7 @@ impl Recorded {
     ///
     /// # Errors
     /// [`EngineError`] when the device cannot or does not.
-    pub fn run(
+    pub async fn run_async(
         &self,
         engine: &mut Engine,
         recording: &Recording,
@@ -91,21 +91,21 @@ impl Recorded {
         }
         self.write(engine, recording, inputs, dy);
         for _ in 0..runs {
-            engine.run(&program)?;
+            engine.run_async(&program).await?;
         }
-        let read = |id| match id == self.dy {
+        let read = async |id| match id == self.dy {
             true => Ok(dy.to_vec()), // as an op may hand it on, without a pass that uses it
             false => {
-                let bytes = engine.read(id, recording.tensor(id))?;
+                let bytes = engine.read_async(id, recording.tensor(id)).await?;
                 Ok(bytemuck::pod_collect_to_vec(&bytes))
             }
         };
-        let gradients = self.gradients.iter().map(|&(name, id)| Ok((name, read(id)?)));
-        Ok(Made {
-            shape: self.shape().to_vec(),
-            y: read(self.y)?,
-            gradients: gradients.collect::<Result<_, EngineError>>()?,
-        })
+        let y = read(self.y).await?;
+        let mut gradients = BTreeMap::new();
+        for &(name, id) in &self.gradients {
+            gradients.insert(name, read(id).await?);
+        }
+        Ok(Made { shape: self.shape().to_vec(), y, gradients })
     }
 
     /// Writes what a run begins from: these inputs, and states of zero.

@@ -74,16 +74,28 @@ pub struct Trained {
 ///
 /// # Errors
 /// [`EngineError`] when the device cannot or does not.
-pub fn train_twice(gpu: Gpu, recordings: Recordings) -> Result<([Trained; 2], Gpu), EngineError> {
+pub async fn train_twice_async(
+    gpu: Gpu,
+    recordings: Recordings,
+) -> Result<([Trained; 2], Gpu), EngineError> {
     let config = config();
     let (images, labels) = images();
     let batches = Batches::new(config.order, config.seed, config.batch_size, COUNT);
     let mut trainer = Trainer::new(gpu, recordings, &images, &labels, batches.ok())?;
-    let trained = [train(&mut trainer)?, train(&mut trainer)?];
-    Ok((trained, trainer.into_gpu()?))
+    let trained = [train(&mut trainer).await?, train(&mut trainer).await?];
+    Ok((trained, trainer.into_gpu_async().await?))
 }
 
-fn train(trainer: &mut Trainer) -> Result<Trained, EngineError> {
+/// [`train_twice_async`], waited for.
+///
+/// # Errors
+/// As that one.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn train_twice(gpu: Gpu, recordings: Recordings) -> Result<([Trained; 2], Gpu), EngineError> {
+    pollster::block_on(train_twice_async(gpu, recordings))
+}
+
+async fn train(trainer: &mut Trainer) -> Result<Trained, EngineError> {
     trainer.set_step(0);
     for (name, _, values) in weights() {
         trainer.set(&name, bytemuck::cast_slice(&values));
@@ -93,13 +105,13 @@ fn train(trainer: &mut Trainer) -> Result<Trained, EngineError> {
     }
     let mut losses = Vec::new();
     for _ in LOSSES {
-        losses.extend(trainer.train_step()?);
+        losses.extend(trainer.train_step_async().await?);
     }
-    losses.extend(trainer.remaining_losses()?);
+    losses.extend(trainer.remaining_losses_async().await?);
     let losses: Vec<f32> = losses.into_iter().map(|(_, loss)| loss).collect();
     let mut bits: Vec<u32> = losses.iter().map(|loss| loss.to_bits()).collect();
     for (name, _) in trainer.recordings().parameters().into_iter().chain(trainer.moments()) {
-        bits.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&trainer.get(&name)?));
+        bits.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&trainer.get_async(&name).await?));
     }
     Ok(Trained { losses, bits })
 }

@@ -35,13 +35,13 @@ impl Trainer {
 
     /// Classifies a batch of the first of these images, its passes run by one of the engine's ways
     /// to run a program.
-    pub(super) fn batch_by<T>(
+    pub(super) async fn batch_by<T>(
         &mut self,
         images: Range<usize>,
-        run: impl FnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
+        run: impl AsyncFnOnce(&mut Engine, &Program) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         self.write_batch(images);
-        run(&mut self.engine, self.inference.as_ref().expect("inference was compiled"))
+        run(&mut self.engine, self.inference.as_ref().expect("inference was compiled")).await
     }
 
     /// Classifies the images of these rows: ten probabilities each. `progress` hears how many are
@@ -53,7 +53,7 @@ impl Trainer {
     ///
     /// # Panics
     /// When only training was recorded.
-    pub fn classify(
+    pub async fn classify_async(
         &mut self,
         images: Range<usize>,
         mut progress: impl FnMut(usize),
@@ -64,25 +64,25 @@ impl Trainer {
         while first < images.end || waiting.is_some() {
             // The next batch is submitted before the last one is read, so the device never idles.
             let next = match first < images.end {
-                true => Some(self.submit_batch(first..images.end)?),
+                true => Some(self.submit_batch(first..images.end).await?),
                 false => None,
             };
             first += next.as_ref().map_or(0, |batch| batch.images);
             if let Some(batch) = std::mem::replace(&mut waiting, next) {
-                probabilities.extend(self.collect_batch(batch, probabilities.len())?);
+                probabilities.extend(self.collect_batch(batch, probabilities.len()).await?);
                 progress(probabilities.len());
             }
         }
         Ok(probabilities)
     }
 
-    fn submit_batch(&mut self, images: Range<usize>) -> Result<Batch, EngineError> {
+    async fn submit_batch(&mut self, images: Range<usize>) -> Result<Batch, EngineError> {
         self.write_batch(images.clone());
         let counts = match &self.checked_inference {
-            Some(checked) => Some(checked.run(&mut self.engine)?),
+            Some(checked) => Some(checked.run(&mut self.engine).await?),
             None => {
                 let program = self.inference.as_ref().expect("inference was compiled");
-                self.engine.run(program)?;
+                self.engine.run_async(program).await?;
                 None
             }
         };
@@ -93,13 +93,17 @@ impl Trainer {
     }
 
     /// The probabilities of a batch, `done` images having been classified before.
-    fn collect_batch(&mut self, batch: Batch, done: usize) -> Result<Vec<[f32; 10]>, EngineError> {
+    async fn collect_batch(
+        &mut self,
+        batch: Batch,
+        done: usize,
+    ) -> Result<Vec<[f32; 10]>, EngineError> {
         if let (Some(checked), Some(counts)) = (&self.checked_inference, batch.counts)
-            && let Some(found) = checked.hear(&mut self.engine, counts)?
+            && let Some(found) = checked.hear(&mut self.engine, counts).await?
         {
             return Err(found.in_images(done..done + batch.images));
         }
-        let values = self.engine.collect(batch.probabilities)?;
+        let values = self.engine.collect_async(batch.probabilities).await?;
         let mut probabilities = values.as_chunks::<10>().0.to_vec();
         probabilities.truncate(batch.images);
         refuse_nan(&probabilities, done)?;

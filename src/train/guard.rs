@@ -64,10 +64,10 @@ impl Trainer {
         self.guard.as_ref().is_some_and(|guard| self.step.is_multiple_of(guard.every))
     }
 
-    pub(super) fn checked_step(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn checked_step(&mut self) -> Result<(), EngineError> {
         let loss = self.begin_step();
         let guard = self.guard.as_ref().expect("steps are checked");
-        let counts = Some(guard.step.run(&mut self.engine)?);
+        let counts = Some(guard.step.run(&mut self.engine).await?);
         self.step += 1;
         let loss = self.engine.fetch(loss, 1)?;
         self.losses.push_back(Arriving { step: self.step, loss, counts });
@@ -75,9 +75,9 @@ impl Trainer {
     }
 
     /// Hears what a checked step found.
-    pub(super) fn heed(&mut self, step: u64, counts: Pending) -> Result<(), EngineError> {
+    pub(super) async fn heed(&mut self, step: u64, counts: Pending) -> Result<(), EngineError> {
         let Some(guard) = &mut self.guard else { return Ok(()) };
-        let found = guard.step.hear(&mut self.engine, counts)?;
+        let found = guard.step.hear(&mut self.engine, counts).await?;
         guard.found = guard.found.take().or(found.map(|found| (step, found)));
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Timings;
+use crate::bounded;
 use crate::ceiling::{self, Ceiling};
 use crate::gpu::AdapterFacts;
 use crate::kernel::Kernel;
@@ -16,6 +17,8 @@ use crate::plan;
 
 /// The environment's name for the folder, where it is to be another than the user's cache folder.
 const FOLDER: &str = "INCEPTION_CACHE";
+/// Bytes of a cache; an adapter with a dozen networks takes a few hundred thousand.
+const LONGEST: u64 = 1 << 26;
 
 /// What is wrong with the file. Nothing that must be heeded: the kernels are measured anew.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +164,7 @@ impl Cache {
     fn read(&self) -> Result<File, CacheError> {
         let path = || self.path.clone();
         let absent = |kind| [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&kind);
-        match std::fs::read(&self.path) {
+        match bounded::read(&self.path, LONGEST) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|why| CacheError::Damaged { path: path(), why }),
             Err(why) if absent(why.kind()) => Ok(File::new()),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use inception::checkpoint::{
     CONFIG_FILE, Checkpoint, CheckpointError, MODEL_FILE, OPTIMIZER_FILE, Origin, Reader,
-    WeightFile, load, optimizer_tensors, save,
+    WeightFile, load, optimizer_tensors, save, to_bytes,
 };
 use inception::config::Config;
 use serde_json::json;
@@ -47,6 +47,16 @@ fn what_is_saved_is_loaded() {
     }
     let toml = fs::read_to_string(run.join(CONFIG_FILE)).unwrap();
     assert_eq!(toml, quick().to_toml().unwrap());
+}
+
+#[test]
+fn bytes_in_memory_are_those_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    save_to(dir.path(), 3);
+    let made = to_bytes(Path::new("memory"), &origin(3), sources(&weights())).unwrap();
+    assert_eq!(made, fs::read(dir.path().join(MODEL_FILE)).unwrap());
+    let read = WeightFile::from_bytes("memory".into(), made).unwrap();
+    assert_eq!(read.origin(), Some(&origin(3)));
 }
 
 #[test]

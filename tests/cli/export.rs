@@ -32,3 +32,66 @@ fn what_cannot_be_exported_is_said_and_leaves_nothing() {
     assert_eq!(run(&["export", &model]).code, Some(2), "without --onnx");
     assert!(!std::path::Path::new(&onnx).exists());
 }
+
+#[test]
+fn nothing_else_is_replaced() {
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "out");
+    let weights = format!("{model}/model.safetensors");
+    let before = place.read("out/model.safetensors");
+    assert_fails(&["export", &model, "--onnx", &weights], 1, &["is the model itself", "--onnx"]);
+    assert_fails(&["report", &model, "--out", &weights], 1, &["is no report", "--out"]);
+    assert_fails(&["export", &model, "--onnx", &model], 1, &["cannot write", "it is a folder"]);
+    assert!(place.read("out/model.safetensors") == before, "the model is another");
+}
+
+#[test]
+#[cfg(target_os = "linux")] // others have no /dev/full
+fn links_are_followed_and_devices_stay_devices() {
+    use std::os::unix::fs::FileTypeExt;
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "out");
+    place.write("there.onnx", "old");
+    let link = place.path("link.onnx");
+    std::os::unix::fs::symlink(place.path("there.onnx"), &link).expect("a link");
+    succeed(&["export", &model, "--onnx", &link]);
+    assert!(std::fs::symlink_metadata(&link).expect("a link").is_symlink(), "the link is gone");
+    assert!(place.read("there.onnx").len() > 1000, "what it leads to is as it was");
+    // As a device this one takes nothing; as an ordinary file it would.
+    assert_fails(&["export", &model, "--onnx", "/dev/full"], 1, &["/dev/full", "No space left"]);
+    let kind = std::fs::metadata("/dev/full").expect("it is there").file_type();
+    assert!(kind.is_char_device(), "/dev/full was replaced");
+}
+
+#[test]
+#[cfg(unix)]
+fn what_has_no_end_is_not_read_to_it() {
+    let place = Place::new(12, 4);
+    let digits = place.path("test.csv");
+    for (command, part) in [
+        (vec!["predict", "--model", "/dev/zero", &digits], "no regular file"),
+        (vec!["train", "--config", "/dev/zero"], "longer than"),
+        (vec!["profile", "--compare", "/dev/zero", "/dev/zero"], "longer than"),
+    ] {
+        assert_fails(&command, 1, &[part]);
+    }
+}
+
+/// The shell's limit on the length of files.
+#[test]
+#[cfg(unix)]
+fn a_file_over_the_users_limit_is_a_failed_write() {
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "out");
+    let script = "ulimit -f 4; exec \"$0\" export \"$1\" --onnx \"$2\"";
+    let onnx = place.path("large.onnx");
+    let program = env!("CARGO_BIN_EXE_inception");
+    let arguments = ["-c", script, program, &model, &onnx];
+    let ended = std::process::Command::new("sh").args(arguments).output().expect("sh runs");
+    let said = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write") && said.contains("large.onnx"), "{said}");
+    let left = std::fs::read_dir(place.path("")).expect("the folder").count();
+    let names = ["out", "test.csv", "train.csv"];
+    assert_eq!(left, names.len(), "something is left besides {names:?}");
+}

@@ -25,6 +25,7 @@ fn wrong_usage_exits_with_2() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["train", "--memory-limit", "0"], &["--memory-limit", "0", "1..=100"]),
         (&["fly"], &["fly"]),
+        (&["devices", "--adapter", ""], &["--adapter"]),
         (&["train", "--bogus"], &["--bogus"]),
         (&["train", "--steps"], &["--steps"]),
         (&["train", "--steps", "many"], &["--steps", "many"]),
