@@ -20,6 +20,9 @@ struct Node {
     rule: Rule,
 }
 
+/// Chooses parameters by their names.
+type Choice = Box<dyn Fn(&str) -> bool>;
+
 #[derive(Default)]
 struct State {
     tensors: Vec<TensorInfo>,
@@ -30,7 +33,7 @@ struct State {
     gradients: HashMap<TensorId, TensorId>,
     place: Vec<String>,
     /// Which parameters, by name, get no gradient; none where absent.
-    frozen: Option<Box<dyn Fn(&str) -> bool>>,
+    frozen: Option<Choice>,
 }
 
 /// Records passes over tensors. Shapes are checked here; a wrong one panics with the op's name.

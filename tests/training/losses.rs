@@ -131,7 +131,7 @@ pub fn check_frozen(name: &str, config: &Config, frozen: &[&str]) {
     for (name, (shape, truth)) in &reference.weights {
         assert_eq!(&saved[name].0, shape);
         let kept = saved[name].1 == initial[name].1;
-        assert_eq!(kept, frozen.contains(&name.as_str()), "{name} stayed as it was: {kept}");
+        assert!(kept || !frozen.contains(&name.as_str()), "{name} is frozen and was changed");
         worst.note(name, by_norm(&saved[name].1, truth));
     }
     worst.at_most(&format!("{name}: weights after {} steps", config.steps), WEIGHTS);
