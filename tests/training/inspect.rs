@@ -1,16 +1,14 @@
 //! What is read of a network's inside, and the gradient of its input, against the reference.
 
-use inception::config::{Config, Init, Module, Preset, Scale};
+use inception::config::{Config, Module, Preset, Scale};
 use inception::data::Images;
 use inception::inspect::{Probe, Recorded, Relu, Sparsity};
-use inception::model::initial_values;
 use inception::plan::Target;
-use inception::train::Recordings;
 
 use crate::close::{Worst, by_norm};
-use crate::common::{self, Random};
+use crate::common;
 use crate::reference::Reference;
-use crate::tensors::{Tensors, f32_bytes};
+use crate::tensors::{Tensors, f32_bytes, random_weights};
 
 const SIZE: [usize; 2] = [9, 7];
 const PIXELS: usize = SIZE[0] * SIZE[1];
@@ -33,19 +31,6 @@ fn config(module: Module, scale: Scale, by_four: bool) -> Config {
 /// One whose first dense layer can be cut.
 fn wide() -> Config {
     Config { maps: vec![4, 20], ..config(Module::Reduced, Scale::Unit, true) }
-}
-
-fn weights(config: &Config) -> Tensors {
-    let mut random = Random(11);
-    let parameters = Recordings::inference(config, 1, SIZE).parameters().into_iter();
-    let values = parameters.map(|(name, shape)| {
-        let values: Vec<f32> = match name.starts_with("b_") {
-            true => (0..shape[0]).map(|_| 0.1 * random.float()).collect(),
-            false => initial_values(&name, &shape, Init::He, 3),
-        };
-        (name, (shape, values.into_iter().map(f64::from).collect()))
-    });
-    values.collect()
 }
 
 /// Images without equal pixels, so that no maximum is a tie.
@@ -115,7 +100,7 @@ fn made(probe: &Probe, relu: &Relu, count: usize) -> Vec<f32> {
 }
 
 fn check_relus(config: &Config, limit: Option<u64>) {
-    let (weights, images) = (weights(config), images());
+    let (weights, images) = (random_weights(config, SIZE), images());
     let Some(mut probe) = probe(config, &weights, limit) else { return };
     let truth = truth(config, &weights, &images);
     let relus = probe.recorded().relus.clone();
@@ -184,7 +169,7 @@ fn differences(reference: &Reference, pixels: &[f64], classes: &[u8], step: f64)
 }
 
 fn check_saliency(config: &Config, limit: Option<u64>) {
-    let (weights, images) = (weights(config), images());
+    let (weights, images) = (random_weights(config, SIZE), images());
     let Some(mut probe) = probe(config, &weights, limit) else { return };
     let classes = [3, 0, 9, 9, 5];
     let mut found = Vec::new();

@@ -10,17 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use inception::checkpoint::WeightFile;
-use inception::config::{Config, Init, Module, Preset, Scale};
-use inception::model::initial_values;
+use inception::config::{Config, Module, Preset, Scale};
 use inception::onnx::{INPUT, OUTPUTS, export};
-use inception::train::Recordings;
 use prost::Message;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use crate::common::Random;
 use crate::reference::Reference;
-use crate::tensors::Tensors;
+use crate::tensors::{Tensors, random_weights};
 use messages::{GraphProto, ModelProto, NodeProto};
 
 const SIZE: [usize; 2] = [9, 7];
@@ -31,19 +29,6 @@ const IMAGES: usize = 3;
 struct Array {
     shape: Vec<usize>,
     values: Vec<f64>,
-}
-
-fn weights(config: &Config) -> Tensors {
-    let mut random = Random(5);
-    let parameters = Recordings::inference(config, 1, SIZE).parameters().into_iter();
-    let values = parameters.map(|(name, shape)| {
-        let values: Vec<f32> = match name.starts_with("b_") {
-            true => (0..shape[0]).map(|_| 0.1 * random.float()).collect(),
-            false => initial_values(&name, &shape, Init::He, 3),
-        };
-        (name, (shape, values.into_iter().map(f64::from).collect()))
-    });
-    values.collect()
 }
 
 fn file(weights: &Tensors) -> WeightFile {
@@ -231,7 +216,7 @@ fn an_exported_model_computes_what_the_network_does() {
     let naive = Config { module: Module::Naive, scale: Scale::Raw, ..reduced.clone() };
     let unscaled = Config { scale: Scale::Raw, ..deep.clone() };
     for config in [reduced, deep, naive, unscaled] {
-        let weights = weights(&config);
+        let weights = random_weights(&config, SIZE);
         let bytes = export(&config, SIZE, &file(&weights)).expect("a model");
         let model = ModelProto::decode(&bytes[..]).expect("a protocol buffer");
         assert_eq!(model.opset_import[0].version(), 17);

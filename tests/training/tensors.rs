@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use inception::config::{Config, Init};
+use inception::model::initial_values;
+use inception::train::Recordings;
 use safetensors::Dtype;
 use safetensors::tensor::{SafeTensors, TensorView};
+
+use crate::common::Random;
 
 /// Shape and values by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f64>)>;
@@ -54,4 +59,18 @@ pub fn f32_bytes(values: &[f64]) -> Vec<u8> {
 
 pub fn wide(bytes: &[u8]) -> Vec<f64> {
     bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect()
+}
+
+/// Weights for images of that height and width, of a usual size, and biases that matter.
+pub fn random_weights(config: &Config, size: [usize; 2]) -> Tensors {
+    let mut random = Random(11);
+    let parameters = Recordings::inference(config, 1, size).parameters().into_iter();
+    let values = parameters.map(|(name, shape)| {
+        let values: Vec<f32> = match name.starts_with("b_") {
+            true => (0..shape[0]).map(|_| 0.1 * random.float()).collect(),
+            false => initial_values(&name, &shape, Init::He, 3),
+        };
+        (name, (shape, values.into_iter().map(f64::from).collect()))
+    });
+    values.collect()
 }
