@@ -185,8 +185,7 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
         merged.extend(table(layer)?);
     }
     // Of the file and the flags the last word.
-    if let Some(NetworkSource::File(path)) = layers.iter().filter_map(|l| l.network.as_ref()).last()
-    {
+    if let Some(NetworkSource::File(path)) = layers.iter().rev().find_map(|l| l.network.as_ref()) {
         let network = Table::try_from(Network::read(path)?).map_err(ConfigError::encode)?;
         merged.insert("network".into(), network.into());
     }

@@ -49,7 +49,9 @@ fn a_network_from_a_file_trains_resumes_and_classifies() {
         assert!(said.stdout.contains(name), "{name} in {}", said.stdout);
     }
     let said = succeed(&["cost", "--model", &model]);
-    for row in ["conv1                        14x14x4", "in training only:", "aux/aux_fc"] {
+    for row in
+        ["conv1                         14x14x4            104", "in training only:", "aux/aux_fc"]
+    {
         assert!(said.stdout.contains(row), "{row} in {}", said.stdout);
     }
 }
