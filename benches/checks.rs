@@ -15,10 +15,10 @@ const STEPS: u32 = 4;
 
 fn trainer(config: &Config) -> Trainer {
     let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).expect("an adapter");
-    let mut recordings = Recordings::training_alone(config, DIGITS, [28, 28]);
+    let mut recordings = Recordings::training_alone(config, DIGITS);
     recordings.fit(&Target::of(&gpu)).expect("the network fits");
     let pixels = (0..DIGITS * 28 * 28).map(|i| (i * 7 % 251) as u8).collect();
-    let images = Images { path: "made up".into(), height: 28, width: 28, pixels };
+    let images = Images { path: "made up".into(), height: 28, width: 28, channels: 1, pixels };
     let labels: Vec<u8> = (0..DIGITS).map(|i| (i % 10) as u8).collect();
     let batches = Batches::new(config.order, 1, config.batch_size, DIGITS).expect("rows");
     let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));

@@ -17,7 +17,7 @@ fn main() {
 
 /// The tutorial's network, training and inference.
 fn recorded() -> Recordings {
-    Recordings::training(&Config::preset(Preset::Tutorial), DIGITS, [28, 28])
+    Recordings::training(&Config::preset(Preset::Tutorial), DIGITS)
 }
 
 /// Its training step as a GPU gets it.

@@ -67,7 +67,7 @@ fn classify(model: &Path) -> Result<(Dataset, Vec<u8>), Box<dyn Error>> {
     let config = file.config().ok_or("the model does not hold its configuration")?;
     let digits = load_labelled(&config.test)?;
     let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
-    let mut recordings = Recordings::inference(config, digits.len(), [SIDE, SIDE]);
+    let mut recordings = Recordings::inference(config, digits.len());
     recordings.fit(&Target::of(&gpu))?;
     let parameters = recordings.parameters();
     let mut trainer = Trainer::new(gpu, recordings, &digits.images, &[], None)?;

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("adapter: {} ({}, {})", gpu.facts.name, gpu.facts.kind, gpu.facts.backend);
 
     // Recorded once, then replayed: a step uploads its row numbers, its rate and its dropout key.
-    let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
+    let mut recordings = Recordings::training(&config, digits.len());
     recordings.fit(&Target::of(&gpu))?;
     println!("parameters: {}", recordings.parameter_count());
     let batches = Batches::new(config.order, config.seed, config.batch_size, train_rows)?;

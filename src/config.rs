@@ -17,6 +17,9 @@ pub use args::TrainArgs;
 pub use error::ConfigError;
 pub use every::Every;
 
+use crate::data::SIDE;
+use crate::network::Network;
+
 /// The largest accepted channel count, layer width, batch or row count. It is far beyond what any
 /// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
 const MAX_SIZE: u64 = 1 << 20;
@@ -73,6 +76,10 @@ pub struct Config {
     /// which `*` stands for any letters.
     #[serde(default)] // older checkpoints know none
     pub freeze: Vec<String>,
+    /// The network, where it is another than the tutorial's; then `maps`, `module`, `reduce1x1`,
+    /// `num_fc1` and `dropout` do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
 }
 
 /// The kind of Inception module.
@@ -180,6 +187,7 @@ impl Config {
             order: Order::Cyclic,
             decay: Decay::None,
             freeze: Vec::new(),
+            network: None,
         };
         match preset {
             Preset::Tutorial => tutorial,
@@ -199,6 +207,18 @@ impl Config {
                 ..tutorial
             },
         }
+    }
+
+    /// The network: its own, or the tutorial's in the configured sizes for the digits of MNIST.
+    pub fn network(&self) -> Network {
+        let tutorial = || Network::tutorial(self, [SIDE, SIDE, 1]);
+        self.network.clone().unwrap_or_else(tutorial)
+    }
+
+    /// The same, for images of that height, width and channels.
+    pub fn with_image(self, image: [usize; 3]) -> Config {
+        let network = Network { image, ..self.network() };
+        Config { network: Some(network), ..self }
     }
 
     /// The learning rate of a step, counted from 0, before Adam's bias correction.
@@ -265,7 +285,10 @@ impl Config {
             let allowed = "a finite number above 0 in single precision (1e-45 to 3.4e38)";
             return Err(bad("learning_rate", self.learning_rate, allowed));
         }
-        Ok(())
+        match &self.network {
+            Some(network) => network.shapes().map(drop).map_err(ConfigError::Network),
+            None => Ok(()),
+        }
     }
 
     /// The configuration as a TOML file that `--config` reads back to an equal one.

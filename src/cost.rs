@@ -15,11 +15,13 @@
 //!   the slice of it that the pass takes. What an operation reads again where no cache holds it
 //!   comes on top in truth; what a cache still holds from the pass before does not.
 
+mod table;
 mod towers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Add;
 
+pub use table::{Row, table};
 pub use towers::{Layer, Part, Tower, layers, towers};
 
 use crate::kernel::{self, Slot, Value};

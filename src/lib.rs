@@ -56,7 +56,7 @@
 //!
 //! ```
 //! use inception::config::{Config, Preset};
-//! use inception::data::{Batches, SIDE, load_labelled};
+//! use inception::data::{Batches, load_labelled};
 //! use inception::gpu::{Gpu, GpuOptions};
 //! use inception::plan::Target;
 //! use inception::train::{Recordings, Trainer, likeliest};
@@ -73,7 +73,7 @@
 //! let batches = Batches::new(config.order, config.seed, config.batch_size, digits.len())?;
 //!
 //! let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
-//! let mut recordings = Recordings::training(&config, digits.len(), [SIDE, SIDE]);
+//! let mut recordings = Recordings::training(&config, digits.len());
 //! recordings.fit(&Target::of(&gpu))?; // the passes planned for this adapter
 //! let (images, labels) = (&digits.images, &digits.labels);
 //! let mut trainer = Trainer::new(gpu, recordings, images, labels, Some(batches))?;
@@ -105,6 +105,7 @@
 //! | [`tape`] | records passes, and for each output the rule that differentiates it |
 //! | [`mod@reference`] | what operations are held against: plain loops in f64 with error bounds |
 //! | [`ops`] | the operations: shape rule, forward pass and backward rule side by side |
+//! | [`network`] | a network as data, read from a file; what is wrong with it |
 //! | [`model`] | the Inception module, the network, initial values, layers by name |
 //! | [`plan`] | rewrites of recordings: fused passes, kernel variants, shards, shared memory |
 //! | [`cost`] | the arithmetic and the bytes of each pass of a recording |
@@ -154,6 +155,8 @@ pub mod tape;
 pub mod reference;
 
 pub mod ops;
+
+pub mod network;
 
 pub mod model;
 

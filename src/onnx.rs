@@ -28,9 +28,9 @@ const IR_VERSION: i64 = 8;
 /// No protocol buffer may be longer.
 const LONGEST: usize = i32::MAX as usize;
 
-/// The name of the input: f32 `[batch, 1, height, width]`, grey values from 0 (background) to 255.
+/// The name of the input: f32 `[batch, channels, height, width]`, grey values from 0 (background) to 255.
 pub const INPUT: &str = "images";
-/// The names of the outputs, f32 `[batch, 10]` each.
+/// The names of the outputs, f32 `[batch, classes]` each.
 pub const OUTPUTS: [&str; 2] = ["logits", "probabilities"];
 
 /// Why a network cannot be exported.
@@ -47,19 +47,17 @@ pub enum OnnxError {
     Large(usize),
 }
 
-/// The network of that configuration with these weights as an ONNX model, for images of that height
-/// and width. Its input is [`INPUT`], its outputs are [`OUTPUTS`]; the batch may have any size.
+/// The network of that configuration with these weights as an ONNX model, for images as
+/// the network has them. Its input is [`INPUT`], its outputs are [`OUTPUTS`]; the batch may have any size.
 ///
 /// # Errors
 /// [`OnnxError`].
-pub fn export(
-    config: &Config,
-    size: [usize; 2],
-    weights: &WeightFile,
-) -> Result<Vec<u8>, OnnxError> {
+pub fn export(config: &Config, weights: &WeightFile) -> Result<Vec<u8>, OnnxError> {
+    let network = config.network();
+    let [height, width, channels] = network.image;
     let tape = Tape::new();
-    let images = tape.input(INPUT, &[1, size[0], size[1], 1]);
-    let logits = model::logits(images, config, None);
+    let images = tape.input(INPUT, &[1, height, width, channels]);
+    let logits = model::logits(images, &network);
     let probabilities = tape.scope("softmax", || logits.softmax());
     let outputs = [logits.id(), probabilities.id()];
     let recording = tape.finish();
@@ -70,7 +68,7 @@ pub fn export(
         flat: BTreeMap::new(),
         proto: GraphProto {
             name: Some("inception".into()),
-            input: vec![value(INPUT, &[1, size[0], size[1]])],
+            input: vec![value(INPUT, &[channels, height, width])],
             output: OUTPUTS.iter().map(|name| value(name, classes)).collect(),
             ..GraphProto::default()
         },

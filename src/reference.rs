@@ -139,5 +139,6 @@ pub fn extent(n: usize, window: usize, stride: usize, padding: Padding) -> (usiz
             (out, total / 2)
         }
         Padding::Valid => ((n - window) / stride + 1, 0),
+        Padding::Pixels(pixels) => ((n + 2 * pixels - window) / stride + 1, pixels),
     }
 }

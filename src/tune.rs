@@ -13,7 +13,7 @@
 //! use inception::tune::{Cache, tune};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 60_000, [28, 28]);
+//! let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 60_000);
 //! let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
 //! let mut target = Target::of(&gpu);
 //! let cache = Cache::new("tuning.json".into(), &gpu.facts);

@@ -17,7 +17,7 @@ fn target(without: &[Rewrite]) -> Target {
 }
 
 fn tutorial(target: Option<&Target>) -> Recording {
-    let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 1000, [28, 28]);
+    let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 1000);
     if let Some(target) = target {
         recordings.fit(target).expect("the network can be cut");
     }
@@ -193,7 +193,7 @@ fn only_the_slice_counts() {
 
 #[test]
 fn a_batch_reads_its_own_images_only() {
-    let recordings = Recordings::inference(&Config::preset(Preset::Quick), 10_000, [28, 28]);
+    let recordings = Recordings::inference(&Config::preset(Preset::Quick), 10_000);
     let inference = recordings.inference_passes().expect("inference was recorded");
     let cost = of(inference, "batch batch.images");
     assert_eq!((cost.read, cost.written), (100 * 784 + 4 * 100, 4 * 100 * 784));
@@ -206,7 +206,7 @@ fn a_module_costs_the_same_in_every_variant() {
         let tape = Tape::new();
         let x = tape.tracked_input("x", &[2, 12, 12, 16]);
         let config = Config::preset(Preset::Quick);
-        let y = model::inception(x, 1, config.module, Widths::even(16, 8));
+        let y = model::inception(x, "1", config.module, Widths::even(16, 8));
         y.backward(tape.input("dy", &y.shape()));
         let mut recording = tape.finish();
         plan::subgroup(&mut recording, lanes);
@@ -288,7 +288,7 @@ fn towers_by_hand() {
             assert_eq!(counted, by_hand, "{kind:?} {input:?} {widths:?}");
             let tape = Tape::new();
             let x = tape.input("x", &[1, height, width, channels]);
-            let y = model::inception(x, 7, kind, widths);
+            let y = model::inception(x, "7", kind, widths);
             assert_eq!(y.shape()[3], widths.towers(kind, channels).iter().sum::<usize>());
             // No convolution is in two towers, and none is in no tower.
             assert_eq!(2 * counted.iter().sum::<u64>(), total(&tape.finish()).product_flop);
@@ -299,7 +299,7 @@ fn towers_by_hand() {
 #[test]
 fn layers_are_the_variables() {
     let tutorial = Config::preset(Preset::Tutorial);
-    let recordings = Recordings::inference_by(1, &tutorial, 1, [28, 28]);
+    let recordings = Recordings::inference_by(1, &tutorial, 1);
     let recording = recordings.inference_passes().expect("inference was recorded");
     let layers = layers(recording);
     let name = |id| recording.tensor(id).name.clone();

@@ -82,7 +82,7 @@ fn no_distribution_of_nothing() {
 fn each_relu_has_a_name() {
     let quick = Config { maps: vec![3, 5], ..Config::preset(Preset::Quick) };
     let relus = |config: &Config| -> Vec<(String, std::ops::Range<usize>)> {
-        let relus = Recorded::new(config, 2, [6, 5]).relus.into_iter();
+        let relus = Recorded::new(&config.clone().with_image([6, 5, 1]), 2).relus.into_iter();
         relus.map(|relu| (relu.name, relu.channels)).collect()
     };
     let expected = |names: &[(&str, std::ops::Range<usize>)]| -> Vec<_> {

@@ -30,7 +30,7 @@ fn step(config: &Config) -> (Recording, TensorId) {
     let x = tape.input("x", &[4, 12, 12, 1]);
     let label = tape.input("label", &[4]);
     let rate = tape.input("rate", &[1]);
-    let loss = model::logits(x, config, None).softmax_cross_entropy(label);
+    let loss = model::logits(x, &config.network()).softmax_cross_entropy(label);
     loss.backward(loss.ones());
     adam(&tape.parameters(), rate, Adam::default());
     (tape.finish(), loss.id())
@@ -268,7 +268,7 @@ fn a_concatenation_is_written_and_read_in_place() {
 fn what_a_convolution_did_not_make_is_still_copied() {
     let tape = Tape::new();
     let x = tape.tracked_input("x", &[2, 6, 6, 4]);
-    let y = model::inception(x, 1, Module::Naive, Widths::even(4, 4));
+    let y = model::inception(x, "1", Module::Naive, Widths::even(4, 4));
     y.backward(tape.input("dy", &y.shape()));
     let mut module = tape.finish();
     plan::write_slices(&mut module);

@@ -419,8 +419,8 @@ fn quick(gpu: Gpu) -> Trainer {
     let mut random = common::Random(1);
     let pixels = (0..count * 784).map(|_| random.bits() as u8).collect();
     let labels: Vec<u8> = (0..count).map(|_| (random.bits() % 10) as u8).collect();
-    let images = Images { path: "random".into(), height: 28, width: 28, pixels };
-    let mut recordings = Recordings::training(&config, count, [28, 28]);
+    let images = Images { path: "random".into(), height: 28, width: 28, channels: 1, pixels };
+    let mut recordings = Recordings::training(&config, count);
     recordings.fit(&Target::of(&gpu)).expect("it fits");
     let batches = Batches::new(config.order, config.seed, config.batch_size, count).expect("rows");
     let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));

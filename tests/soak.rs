@@ -38,8 +38,8 @@ impl Soak {
             ..Config::preset(Preset::Quick)
         };
         let (labels, pixels) = common::parse(&common::digits("mnist_train.csv.gz", IMAGES));
-        let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
-        let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
+        let images = Images { path: "digits".into(), height: 28, width: 28, channels: 1, pixels };
+        let mut recordings = Recordings::training(&config, IMAGES);
         recordings.fit(&Target::of(&gpu)).expect("it fits");
         let batches = Batches::new(config.order, config.seed, config.batch_size, IMAGES);
         let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches.expect("rows")));

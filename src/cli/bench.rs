@@ -14,7 +14,7 @@ use super::{
 };
 use crate::ceiling::Ceiling;
 use crate::config::{Config, TrainArgs};
-use crate::data::{Batches, Images, LABELS, PIXELS, SIDE};
+use crate::data::{Batches, Images};
 use crate::gpu::{AdapterFacts, Gpu};
 use crate::model;
 use crate::profile::{Speed, Times, Work};
@@ -117,7 +117,7 @@ pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure>
         true => Vec::new(),
         false => command.batch_sizes.iter().map(|&size| size as usize).collect(),
     };
-    Recordings::check(&config, [SIDE, SIDE])?;
+    Recordings::check(&config)?;
     let (images, labels) = random(&config, steps, &sizes);
     let gpu = open_gpu(global)?;
     let adapter = gpu.facts.clone();
@@ -153,10 +153,13 @@ fn random(config: &Config, steps: usize, sizes: &[usize]) -> (Images, Vec<u8>) {
     let largest = sizes.iter().copied().max().unwrap_or(1);
     let count = (largest * (steps + 2)).min(IMAGES.max(4 * largest)).max(config.batch_size + 1);
     let mut random = Pcg64Mcg::seed_from_u64(config.seed);
-    let mut pixels = vec![0; count * PIXELS];
+    let network = config.network();
+    let [height, width, channels] = network.image;
+    let mut pixels = vec![0; count * height * width * channels];
     random.fill(&mut pixels[..]);
-    let labels = (0..count).map(|_| random.random_range(0..LABELS as u8)).collect();
-    (Images { path: "random images".into(), height: SIDE, width: SIDE, pixels }, labels)
+    let classes = network.classes().min(256) as u32; // a label is a byte
+    let labels = (0..count).map(|_| random.random_range(0..classes) as u8).collect();
+    (Images { path: "random images".into(), height, width, channels, pixels }, labels)
 }
 
 struct Bench<'a> {
@@ -178,7 +181,7 @@ struct Training {
 impl Bench<'_> {
     fn training(&mut self, gpu: Gpu) -> Result<(Training, Gpu), Failure> {
         let (config, count) = (self.config, self.labels.len());
-        let mut recordings = Recordings::training_alone(config, count, [SIDE, SIDE]);
+        let mut recordings = Recordings::training_alone(config, count);
         let (target, gpu) = self.global.target(gpu, &recordings)?;
         let begin = Instant::now();
         let batches = Batches::new(config.order, config.seed, config.batch_size, count)?;
@@ -224,10 +227,10 @@ impl Bench<'_> {
         let (config, count) = (self.config, self.labels.len());
         let misfit =
             |why: String| Inference { batch_size: batch, measured: None, misfit: Some(why) };
-        if let Err(why) = model::check_sizes(config, batch, [SIDE, SIDE]) {
+        if let Err(why) = model::check_sizes(config, batch) {
             return Ok((misfit(why.to_string()), gpu));
         }
-        let mut recordings = Recordings::inference_by(batch, config, count, [SIDE, SIDE]);
+        let mut recordings = Recordings::inference_by(batch, config, count);
         let (target, gpu) = self.global.target(gpu, &recordings)?;
         if let Err(why) = recordings.fit(&target) {
             return Ok((misfit(why.to_string()), gpu));

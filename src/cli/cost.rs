@@ -7,20 +7,22 @@ use serde::Serialize;
 
 use super::{Failure, network, print_results, thousands};
 use crate::config::{Config, Module, TrainArgs};
-use crate::cost::{Part, Tower, towers};
-use crate::data::SIDE;
+use crate::cost::{self, Part, Tower, towers};
 use crate::model::{self, Widths};
+use crate::network::Layer;
 
 /// Count the multiplications of Inception modules, with and without their reductions
 ///
 /// For each tower the multiply-accumulates for one image, naive (figure 2a of the paper) and
 /// reduced (figure 2b), counted in what is recorded for training. Taps on the padding count like
 /// others. Without arguments it shows GoogLeNet's inception (3a), the tutorial's example; with
-/// --model or any of the network's flags each module of that network. Needs no adapter.
+/// --model or any of the network's flags each module of that network. With --network it shows all
+/// layers of the network that the file describes: what they make, hold and cost. Needs no adapter.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  inception cost\n  \
     inception cost --input 14x14x480 --widths 192,96,208,16,48,64\n  \
     inception cost --preset tutorial\n  \
+    inception cost --network assets/networks/googlenet.toml\n  \
     inception cost --model runs/quick --json")]
 #[command(mut_args(|arg| match SIZES.contains(&arg.get_id().as_str()) {
     true => arg,
@@ -46,8 +48,18 @@ pub(super) struct CostCommand {
 }
 
 /// The arguments that matter here; of the network's others the help is silent.
-const SIZES: [&str; 9] =
-    ["input", "widths", "model", "json", "preset", "config", "maps", "module", "reduce1x1"];
+const SIZES: [&str; 10] = [
+    "input",
+    "widths",
+    "model",
+    "json",
+    "preset",
+    "config",
+    "network",
+    "maps",
+    "module",
+    "reduce1x1",
+];
 
 /// A module, naive and reduced.
 #[derive(Serialize)]
@@ -94,10 +106,10 @@ impl Pair {
 pub(super) fn run(command: CostCommand) -> Result<(), Failure> {
     let CostCommand { input, widths, model, json, settings } = command;
     let network = settings != TrainArgs::default();
-    let modules = match (model, network, input.is_some() || widths.is_some()) {
-        (None, false, _) => vec![single(input, widths)?],
-        (Some(model), false, false) => modules(&network::read(&model)?.1)?,
-        (None, true, false) => modules(&settings.resolve().map_err(Failure::config)?)?,
+    let config = match (model, network, input.is_some() || widths.is_some()) {
+        (None, false, _) => return print(&[single(input, widths)?], json),
+        (Some(model), false, false) => network::read(&model)?.1,
+        (None, true, false) => settings.resolve().map_err(Failure::config)?,
         _ => {
             return Err(Failure::usage(
                 "give a module (--input, --widths), a saved network (--model) or a network's flags \
@@ -105,6 +117,10 @@ pub(super) fn run(command: CostCommand) -> Result<(), Failure> {
             ));
         }
     };
+    of_network(&config, json)
+}
+
+fn print(modules: &[Compared], json: bool) -> Result<(), Failure> {
     if json {
         let object = serde_json::json!({ "modules": modules });
         return print_results(&serde_json::to_string_pretty(&object)?);
@@ -112,15 +128,62 @@ pub(super) fn run(command: CostCommand) -> Result<(), Failure> {
     print_results(&modules.iter().map(table).collect::<Vec<_>>().join("\n"))
 }
 
-fn modules(config: &Config) -> Result<Vec<Compared>, Failure> {
-    model::check_sizes(config, 1, [SIDE, SIDE])?;
-    let mut input = [SIDE, SIDE, 1];
-    let mut compared = Vec::new();
-    for (index, widths) in (1..).zip(model::widths(config)) {
-        compared.push(Compared::new(format!("inception{index}"), input, widths));
-        input[2] = widths.towers(config.module, input[2]).iter().sum();
+/// The layers of a network that has a file; the modules of the tutorial's.
+fn of_network(config: &Config, json: bool) -> Result<(), Failure> {
+    model::check_sizes(config, 1)?;
+    let network = config.network();
+    if config.network.is_some() {
+        let rows = cost::table(&network).map_err(model::SizeError::from)?;
+        return match json {
+            true => {
+                let object = serde_json::json!({ "image": network.image, "layers": rows });
+                print_results(&serde_json::to_string_pretty(&object)?)
+            }
+            false => print_results(&layers(network.image, &rows)),
+        };
     }
-    Ok(compared)
+    let mut input = network.image;
+    let mut compared = Vec::new();
+    for layer in &network.layers {
+        if let Layer::Inception(module) = layer {
+            let name = format!("inception{}", module.name);
+            compared.push(Compared::new(name, input, module.widths));
+            input[2] = module.widths.towers(module.kind, input[2]).iter().sum();
+        }
+    }
+    print(&compared, json)
+}
+
+/// One line a layer; auxiliary classifiers behind the sum, which inference has to do with.
+fn layers(image: [usize; 3], rows: &[cost::Row]) -> String {
+    let line = |row: &cost::Row| {
+        let or_none = |n: u64| if n == 0 { String::new() } else { thousands(n) };
+        let (parameters, work) = (or_none(row.parameters), or_none(row.multiply_accumulates));
+        let line =
+            format!("{:22} {:>14} {parameters:>14} {work:>16}", row.place, extents(&row.output));
+        line.trim_end().to_string()
+    };
+    let (auxiliary, own): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.auxiliary);
+    let all = |rows: &[&cost::Row]| {
+        let parameters: u64 = rows.iter().map(|row| row.parameters).sum();
+        let work: u64 = rows.iter().map(|row| row.multiply_accumulates).sum();
+        format!("{:22} {:>14} {:>14} {:>16}", "all", "", thousands(parameters), thousands(work))
+    };
+    let title = format!("{:22} {:>14} {:>14} {:>16}", "layer", "makes", "parameters", "mult-adds");
+    let mut lines = vec![title, format!("{:22} {:>14}", "image", extents(&image))];
+    lines.extend(own.iter().map(|row| line(row)));
+    lines.push(all(&own));
+    if !auxiliary.is_empty() {
+        lines.push("in training only:".into());
+        lines.extend(auxiliary.iter().map(|row| line(row)));
+        lines.push(all(&auxiliary));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// As 112x112x64.
+fn extents(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// The module of these sizes; those of the paper's inception (3a) where none are given.

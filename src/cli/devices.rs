@@ -48,7 +48,7 @@ pub(super) fn run(command: DevicesCommand, global: &Global) -> Result<(), Failur
 /// Records and shards the tutorial's network on MNIST for this adapter.
 fn judge(index: usize, facts: AdapterFacts) -> Device {
     let config = Config::preset(Preset::Tutorial);
-    let mut recordings = Recordings::training(&config, 70_000, [28, 28]);
+    let mut recordings = Recordings::training(&config, 70_000);
     let target = Target::new(facts.buffer_limit(), facts.subgroup, facts.is_software());
     let misfit = recordings.fit(&target).err().map(|error| error.to_string());
     Device { index, facts, tutorial_misfit: misfit, tutorial_memory: recordings.memory() }

@@ -6,7 +6,6 @@ use clap::Args;
 
 use super::{Failure, network, print_results, thousands, while_saying};
 use crate::checkpoint::atomic;
-use crate::data::SIDE;
 use crate::onnx;
 
 /// Write a saved network as an ONNX model, which other programs run
@@ -35,7 +34,7 @@ pub(super) fn run(command: ExportCommand) -> Result<(), Failure> {
         )));
     }
     let bytes = while_saying("writing the model", || {
-        let bytes = onnx::export(&config, [SIDE, SIDE], &file)?;
+        let bytes = onnx::export(&config, &file)?;
         atomic::write_named(&command.onnx, &bytes)?;
         Ok::<_, Failure>(bytes.len())
     })?;

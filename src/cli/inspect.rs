@@ -12,9 +12,9 @@ use self::report::{Layer, Picture, Report, Variable};
 use super::{Failure, Global, network, print_results, say};
 use crate::checkpoint::{Tensor, atomic};
 use crate::cost::layers;
-use crate::data::{Images, Invert, SIDE, load_images};
+use crate::data::{Images, Invert, load_images};
 use crate::inspect::{Distribution, filters, png};
-use crate::model;
+use crate::model::{self, SizeError};
 use crate::train::Recordings;
 
 /// Images that go through the network at once.
@@ -58,11 +58,15 @@ pub(super) struct InspectCommand {
 
 pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failure> {
     let (file, config) = network::read(&command.model)?;
-    model::check_sizes(&config, BATCH, [SIDE, SIDE])?;
-    let recordings = Recordings::inference_by(1, &config, 1, [SIDE, SIDE]);
+    model::check_sizes(&config, BATCH)?;
+    let recordings = Recordings::inference_by(1, &config, 1);
     let parameters = recordings.parameters();
-    let tensors = file.tensors_matching(&parameters)?;
+    let auxiliary = config.network().auxiliary_variables().map_err(SizeError::from)?;
+    let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
     let images = images(&command)?;
+    if let Some(images) = &images {
+        network::check_fits(&config, images)?;
+    }
     let mut pictures = Pictures::new(command.out.as_deref())?;
     let layers = layer_rows(&recordings);
     let mut report = Report {
@@ -76,7 +80,8 @@ pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failur
         images: None,
         pictures: Vec::new(),
     };
-    for module in 1..=report.config.maps.len() {
+    for module in report.config.network().modules() {
+        let module = &module.name;
         let names = ["3x3", "5x5"].map(|name| format!("W_conv{module}_{name}"));
         let of_module = tensors.iter().filter(|tensor| names.iter().any(|n| n == tensor.name));
         let of_module: Vec<Tensor> = of_module.copied().collect();

@@ -201,7 +201,10 @@ impl Failure {
 
     /// A value out of bounds is wrong usage, unless it stands in a file.
     fn config(error: ConfigError) -> Self {
-        let usage = matches!(&error, ConfigError::Value { file: None, .. });
+        let usage = matches!(
+            &error,
+            ConfigError::Value { file: None, .. } | ConfigError::NotOfNetwork { .. }
+        );
         Failure { usage, ..Failure::new(error.to_string()) }
     }
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::{Failure, Global, open_gpu, progress_bar, while_preparing};
 use crate::checkpoint::WeightFile;
 use crate::config::Config;
-use crate::data::{Images, SIDE};
+use crate::data::{Images, LABELS};
 use crate::engine::EngineError;
+use crate::model::SizeError;
 use crate::train::{Recordings, Trainer};
 
 /// The saved network on the device, with these images.
@@ -28,6 +29,30 @@ pub(super) fn read(model: &Path) -> Result<(WeightFile, Config), Failure> {
     }
 }
 
+/// Checks that the network takes such images, and tells as many classes apart as there are digits.
+pub(super) fn check_fits(config: &Config, images: &Images) -> Result<(), Failure> {
+    let network = config.network();
+    let extents = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
+    if network.image != images.shape() {
+        return Err(Failure::new(format!(
+            "the network takes images of {} (height, width, channels), and those in {} are {}; give \
+             it other images, or change image in the network's file",
+            extents(network.image),
+            images.path.display(),
+            extents(images.shape()),
+        )));
+    }
+    if network.classes() != LABELS {
+        return Err(Failure::new(format!(
+            "the network tells {} classes apart, and {} has {LABELS}; change classes in the \
+             network's file",
+            network.classes(),
+            images.path.display(),
+        )));
+    }
+    Ok(())
+}
+
 /// Images that are classified sooner than kernels are measured for them.
 const FEW: usize = 1000;
 
@@ -37,10 +62,12 @@ fn with_weights(
     images: &Images,
     global: &Global,
 ) -> Result<Trainer, Failure> {
-    Recordings::check(config, [SIDE, SIDE])?;
-    let mut recordings = Recordings::inference(config, images.len(), [SIDE, SIDE]);
+    Recordings::check(config)?;
+    check_fits(config, images)?;
+    let mut recordings = Recordings::inference(config, images.len());
     let parameters = recordings.parameters();
-    let tensors = file.tensors_matching(&parameters)?;
+    let auxiliary = config.network().auxiliary_variables().map_err(SizeError::from)?;
+    let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
     let gpu = open_gpu(global)?;
     let (target, gpu) = match images.len() < FEW {
         true => (global.untuned(&gpu), gpu),

@@ -14,7 +14,7 @@ use super::{
 use crate::ceiling::Ceiling;
 use crate::checkpoint::WeightFile;
 use crate::config::{Config, TrainArgs};
-use crate::data::{Batches, SIDE};
+use crate::data::Batches;
 use crate::profile::trace::{Track, trace};
 use crate::profile::{INFERENCE, Part, PassFacts, Profile, Runs, TRAINING};
 use crate::train::{Recordings, Trainer};
@@ -122,8 +122,8 @@ fn prepare(
 ) -> Result<(Ceiling, Trainer), Failure> {
     let samples = Samples::load(config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
-    Recordings::check(config, [SIDE, SIDE])?;
-    let mut recordings = Recordings::training(config, samples.labels.len(), [SIDE, SIDE]);
+    Recordings::check(config)?;
+    let mut recordings = Recordings::training(config, samples.labels.len());
     let parameters = recordings.parameters();
     let tensors = file.as_ref().map(|file| file.tensors_matching(&parameters)).transpose()?;
     let (ceiling, gpu) = global.ceiling(open_gpu(global)?, command.measure_limits)?;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{Failure, progress_bar};
+use super::{Failure, network, progress_bar};
 use crate::config::Config;
 use crate::data::{DataError, Dataset, Images, load_labelled, read_labelled};
 
@@ -42,6 +42,7 @@ impl Samples {
             images.pixels.extend_from_slice(&part.images.pixels);
             labels.extend_from_slice(&part.labels);
         }
+        network::check_fits(config, &images)?;
         Ok(Samples { images, labels, train: trained, validation: validated })
     }
 

@@ -21,7 +21,7 @@ use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
 use crate::checkpoint::{self, Checkpoint, Lock, Tensor, WeightFile};
 use crate::config::TrainArgs;
-use crate::data::{Batches, SIDE};
+use crate::data::Batches;
 use crate::metrics::{self, METRICS_FILE, MetricsFile};
 use crate::model;
 use crate::train::{Recordings, Trainer};
@@ -142,8 +142,8 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     }
     let samples = Samples::load(&config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
-    Recordings::check(&config, [SIDE, SIDE])?;
-    let mut recordings = Recordings::training(&config, samples.labels.len(), [SIDE, SIDE]);
+    Recordings::check(&config)?;
+    let mut recordings = Recordings::training(&config, samples.labels.len());
     let initial = command.init_weights.as_deref().map(WeightFile::open).transpose()?;
     // Before minutes are spent on the device.
     let parameters = recordings.parameters();

@@ -1,5 +1,6 @@
 //! The flags and the TOML file that change a preset.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use toml::Table;
 
 use super::{Config, ConfigError, Decay, Every, Init, Module, Order, Preset, Scale};
 use crate::bounded;
+use crate::network::Network;
 
 /// Any subset of a [`Config`]: the flags of `train`, and equally the keys of a `--config` file.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -28,6 +30,10 @@ pub struct TrainArgs {
     /// Rows at the end of the training file kept back for validation [tutorial: 500]
     #[arg(long, value_name = "N")]
     pub val_rows: Option<usize>,
+    /// Train the network that this TOML file describes, such as assets/networks/googlenet.toml
+    /// [tutorial: modules of --maps, a dense layer]
+    #[arg(long, value_name = "FILE.toml")]
+    pub network: Option<NetworkSource>,
     /// Feature maps per tower of each module, one number per module [tutorial: 32,64]
     #[arg(long, value_name = "N,N..", value_delimiter = ',')]
     pub maps: Option<Vec<usize>>,
@@ -85,6 +91,22 @@ pub struct TrainArgs {
     pub freeze: Option<Vec<String>>,
 }
 
+/// A network, or the file that describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NetworkSource {
+    /// The file, relative to the working directory.
+    File(PathBuf),
+    /// The network, as in the `config.toml` that a run writes.
+    Given(Network),
+}
+
+impl From<OsString> for NetworkSource {
+    fn from(path: OsString) -> NetworkSource {
+        NetworkSource::File(path.into())
+    }
+}
+
 impl TrainArgs {
     /// The configuration meant by these flags: they win over the `--config` file, the file over the
     /// preset. `--preset` in turn wins over a preset named in the file.
@@ -125,6 +147,18 @@ impl TrainArgs {
         Ok(config)
     }
 
+    /// The first key given that is a size of the tutorial's network.
+    fn of_the_tutorials_network(&self) -> Option<&'static str> {
+        let given = [
+            ("maps", self.maps.is_some()),
+            ("module", self.module.is_some()),
+            ("reduce1x1", self.reduce1x1.is_some()),
+            ("num_fc1", self.num_fc1.is_some()),
+            ("dropout", self.dropout.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+
     /// Adds the file's name to an error about a value that stands in the file.
     fn name_source(&self, given: &TrainArgs, mut error: ConfigError) -> ConfigError {
         if let ConfigError::Value { key, file, .. } = &mut error {
@@ -150,7 +184,17 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
     for layer in layers {
         merged.extend(table(layer)?);
     }
-    merged.try_into().map_err(ConfigError::encode)
+    // Of the file and the flags the last word.
+    if let Some(NetworkSource::File(path)) = layers.iter().rev().find_map(|l| l.network.as_ref()) {
+        let network = Table::try_from(Network::read(path)?).map_err(ConfigError::encode)?;
+        merged.insert("network".into(), network.into());
+    }
+    let config: Config = merged.try_into().map_err(ConfigError::encode)?;
+    let flags = layers.last().filter(|_| config.network.is_some());
+    match flags.and_then(|flags| flags.of_the_tutorials_network()) {
+        Some(key) => Err(ConfigError::NotOfNetwork { key }),
+        None => Ok(config),
+    }
 }
 
 /// Bytes of a configuration, many times what one needs.

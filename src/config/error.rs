@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::network::Mistake;
+#[cfg(feature = "cli")]
+use crate::network::NetworkError;
+
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -36,6 +40,22 @@ pub enum ConfigError {
         key: Option<String>,
         /// What is wrong and what was expected.
         why: String,
+    },
+    /// A network whose layers do not fit together.
+    #[error("network: {0}")]
+    Network(Mistake),
+    /// A network's file that does not hold one.
+    #[cfg(feature = "cli")]
+    #[error(transparent)]
+    NetworkFile(#[from] NetworkError),
+    /// Sizes of the tutorial's network, given with another.
+    #[error(
+        "{key} belongs to the tutorial's network, but another one is given; leave it out, or state \
+         it in the network's file"
+    )]
+    NotOfNetwork {
+        /// The flag or key.
+        key: &'static str,
     },
     /// A value that TOML or JSON cannot hold.
     #[error(

@@ -76,7 +76,7 @@ impl Tower {
 pub fn towers(kind: Module, input: [usize; 3], widths: Widths) -> Vec<Tower> {
     let tape = Tape::new();
     let [height, width, channels] = input;
-    model::inception(tape.input("x", &[1, height, width, channels]), 1, kind, widths);
+    model::inception(tape.input("x", &[1, height, width, channels]), "1", kind, widths);
     let recorded = layers(&tape.finish());
     let part = |&name: &&'static str| {
         let found = recorded.iter().find(|layer| layer.place == format!("inception1/{name}"))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::source::{self, Kind, Source};
 use super::{DataError, Invert, PIXELS, SIDE, csv, idx, image};
 
-/// Grey images of one size, light ink on dark ground as in MNIST.
+/// Images of one size; grey ones show light ink on dark ground as in MNIST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
     /// The file they come from. Image `i` is row `i + 1` of it, except in a validation set, which
@@ -16,20 +16,28 @@ pub struct Images {
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
-    /// Grey values from 0 (ground) to 255 (ink), shape `[count, height, width]`.
+    /// Channels: one of grey images, three (red, green, blue) of coloured ones.
+    pub channels: usize,
+    /// Values from 0 to 255 (of grey images: ink), shape `[count, height, width, channels]`.
     pub pixels: Vec<u8>,
 }
 
 impl Images {
     /// 28x28 images from their pixels, shape `[count, 28, 28]`.
     fn new(path: &Path, pixels: Vec<u8>) -> Self {
-        Self { path: path.to_owned(), height: SIDE, width: SIDE, pixels }
+        Self { path: path.to_owned(), height: SIDE, width: SIDE, channels: 1, pixels }
+    }
+
+    /// Height, width and channels of each.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
     }
 
     /// Number of images.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pixels.len() / (self.height * self.width)
+        self.pixels.len() / self.shape().iter().product::<usize>()
     }
 
     /// Whether there are none.
@@ -38,10 +46,10 @@ impl Images {
         self.pixels.is_empty()
     }
 
-    /// The pixels of image `index`, shape `[height, width]`, or `None` past the last.
+    /// The pixels of image `index`, shape `[height, width, channels]`, or `None` past the last.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&[u8]> {
-        let size = self.height * self.width;
+        let size = self.shape().iter().product();
         self.pixels.chunks_exact(size).nth(index)
     }
 }

@@ -17,7 +17,7 @@ use crate::train::refuse_nan;
 /// Inference and the gradient of logits by the image, recorded for a look inside.
 pub struct Recorded {
     batch: usize,
-    size: [usize; 2],
+    image: [usize; 3],
     divisor: f32,
     /// Each ReLU, or the towers' parts of it.
     pub relus: Vec<Relu>,
@@ -32,24 +32,25 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// Records the configured network on batches of that many images of that height and width.
-    /// Needs no GPU.
+    /// Records the configured network on batches of that many images. Needs no GPU.
     ///
     /// # Panics
     /// When [`model::check_sizes`] fails.
-    pub fn new(config: &Config, batch: usize, size: [usize; 2]) -> Recorded {
+    pub fn new(config: &Config, batch: usize) -> Recorded {
+        let network = config.network();
+        let [height, width, channels] = network.image;
         let tape = Tape::frozen();
-        let images = tape.tracked_input("images", &[batch, size[0], size[1], 1]);
-        let dlogits = tape.input("dlogits", &[batch, LABELS]);
-        model::logits(images, config, None).backward(dlogits);
+        let images = tape.tracked_input("images", &[batch, height, width, channels]);
+        let dlogits = tape.input("dlogits", &[batch, network.classes()]);
+        model::logits(images, &network).backward(dlogits);
         let dimages = images.gradient().expect("the logits depend on the images");
         let gradient = tape.finish();
-        let logits = model::logits(images, config, None);
+        let logits = model::logits(images, &network);
         let probabilities = tape.scope("softmax", || logits.softmax());
         let inference = tape.finish();
         Recorded {
             batch,
-            size,
+            image: network.image,
             divisor: config.scale.divisor(),
             relus: relus(&inference),
             gradient,
@@ -186,9 +187,9 @@ impl Probe {
 
     fn write_images(&mut self, images: &Images, rows: &Range<usize>) {
         assert!(rows.len() <= self.recorded.batch, "more images than a batch has");
-        let size = [images.height, images.width];
-        assert_eq!(size, self.recorded.size, "images of another size than was recorded");
-        let size = images.height * images.width;
+        let image = images.shape();
+        assert_eq!(image, self.recorded.image, "images of another size than was recorded");
+        let size: usize = image.iter().product();
         let pixels = &images.pixels[rows.start * size..rows.end * size];
         let divisor = self.recorded.divisor;
         let values = pixels.iter().map(|&pixel| f32::from(pixel) / divisor).collect();
@@ -228,7 +229,7 @@ impl Probe {
             }
         }
         let mut gradient = self.read_async(self.recorded.dimages).await?;
-        gradient.truncate(rows.len() * images.height * images.width);
+        gradient.truncate(rows.len() * images.shape().iter().product::<usize>());
         Ok(gradient)
     }
 }

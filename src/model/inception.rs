@@ -52,13 +52,13 @@ impl Widths {
     }
 }
 
-/// Module number `index` (from 1) on `x` `[batch, height, width, channels]`. With
+/// The module of that name on `x` `[batch, height, width, channels]`. With
 /// [`Module::Reduced`] (figure 2b) a 1x1 convolution stands in front of the 3x3 and the 5x5 and
 /// behind the max-pool; with [`Module::Naive`] (figure 2a) nowhere. Variables carry the tutorial's
-/// names.
-pub fn inception<'t>(x: Tensor<'t>, index: usize, kind: Module, widths: Widths) -> Tensor<'t> {
-    let conv = |x, name: &str, size, out| conv(x, index, name, size, out);
-    x.tape().scope(&format!("inception{index}"), || match kind {
+/// names, where modules are called `1` and `2`.
+pub fn inception<'t>(x: Tensor<'t>, module: &str, kind: Module, widths: Widths) -> Tensor<'t> {
+    let conv = |x, name: &str, size, out| conv(x, module, name, size, out);
+    x.tape().scope(&format!("inception{module}"), || match kind {
         Module::Reduced => {
             let one = conv(x, "1x1_1", 1, widths.one);
             let reduced = conv(x, "1x1_2", 1, widths.reduce_three).relu();
@@ -78,11 +78,11 @@ pub fn inception<'t>(x: Tensor<'t>, index: usize, kind: Module, widths: Widths) 
     })
 }
 
-/// A convolution with the variables `W_conv<index>_<name>` and `b_conv<index>_<name>`.
-fn conv<'t>(x: Tensor<'t>, index: usize, name: &str, size: usize, out: usize) -> Tensor<'t> {
+/// A convolution with the variables `W_conv<module>_<name>` and `b_conv<module>_<name>`.
+fn conv<'t>(x: Tensor<'t>, module: &str, name: &str, size: usize, out: usize) -> Tensor<'t> {
     let tape = x.tape();
     let channels = x.shape()[3];
-    let w = tape.parameter(&format!("W_conv{index}_{name}"), &[size, size, channels, out]);
-    let b = tape.parameter(&format!("b_conv{index}_{name}"), &[out]);
+    let w = tape.parameter(&format!("W_conv{module}_{name}"), &[size, size, channels, out]);
+    let b = tape.parameter(&format!("b_conv{module}_{name}"), &[out]);
     tape.scope(name, || x.conv2d(w, b, 1, Padding::Same))
 }

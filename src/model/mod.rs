@@ -3,11 +3,11 @@
 mod inception;
 mod init;
 mod layers;
+mod network;
 mod sizes;
-mod tutorial;
 
 pub use inception::{TOWERS, Widths, inception};
 pub use init::initial_values;
 pub use layers::{LayersError, check_frozen, check_patterns, is_chosen, layer};
-pub use sizes::{Uncountable, check_sizes};
-pub use tutorial::{logits, widths};
+pub use network::{Logits, drops, logits, training};
+pub use sizes::{SizeError, check_sizes};

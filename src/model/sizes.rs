@@ -1,53 +1,57 @@
-//! How large a network's tensors get, before any is recorded.
+//! Whether a network can be recorded.
 
-use super::widths;
-use crate::config::{Config, Module};
+use crate::config::Config;
+use crate::network::Mistake;
 
-/// A tensor with more elements than a shader can count, whatever the adapter.
+/// Why a network cannot be recorded.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error(
-    "the network is too large for any adapter: tensor {tensor} {shape:?} has {elements} elements, \
-     the limit is {}; lower --maps, --num-fc1 or --batch-size",
-    u32::MAX
-)]
-pub struct Uncountable {
-    /// The tensor's name, or the place that makes it.
-    pub tensor: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// How many elements that is.
-    pub elements: usize,
+pub enum SizeError {
+    /// Its layers do not fit together.
+    #[error("the network does not work out: {0}")]
+    Mistake(#[from] Mistake),
+    /// A tensor has more elements than a shader can count, whatever the adapter.
+    #[error(
+        "the network is too large for any adapter: tensor {tensor} {shape:?} has {elements} \
+         elements, the limit is {}; lower {advice}",
+        u32::MAX
+    )]
+    Uncountable {
+        /// The tensor's name, or the place that makes it.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// How many elements that is, or more.
+        elements: usize,
+        /// What to lower.
+        advice: &'static str,
+    },
 }
 
-/// Checks that the network's tensors can be recorded for batches of that many images of that height
-/// and width.
+/// Checks that the configured network can be recorded for batches of that many images.
 ///
 /// # Errors
-/// [`Uncountable`], of the largest tensor.
-pub fn check_sizes(config: &Config, batch: usize, size: [usize; 2]) -> Result<(), Uncountable> {
-    let [height, width] = size;
+/// [`SizeError`], of the first mistake or of the largest tensor.
+pub fn check_sizes(config: &Config, batch: usize) -> Result<(), SizeError> {
+    let network = config.network();
+    let advice = match config.network {
+        None => "--maps, --reduce1x1, --num-fc1 or --batch-size",
+        Some(_) => "what the network's layers make, or --batch-size",
+    };
     let mut tensors = Vec::new();
-    let mut channels = 1;
-    for (module, widths) in (1..).zip(widths(config)) {
-        let inputs = match config.module {
-            Module::Reduced => widths.reduce_five,
-            Module::Naive => channels,
-        };
-        let out = widths.towers(config.module, channels).iter().sum();
-        tensors.extend([
-            (format!("W_conv{module}_1x1_1"), vec![1, 1, channels, widths.one]),
-            (format!("W_conv{module}_1x1_2"), vec![1, 1, channels, widths.reduce_three]),
-            (format!("W_conv{module}_5x5"), vec![5, 5, inputs, widths.five]),
-            (format!("inception{module}/1x1_2"), vec![batch, height, width, widths.reduce_three]),
-            (format!("inception{module}"), vec![batch, height, width, out]),
-        ]);
-        channels = out;
+    for layer in network.shapes()? {
+        let of_batch = |shape: Vec<usize>| [vec![batch], shape].concat();
+        tensors.extend(layer.variables);
+        tensors.extend(layer.within.into_iter().map(|(place, shape)| (place, of_batch(shape))));
+        tensors.push((layer.place, of_batch(layer.output)));
     }
-    tensors.push(("W_fc1".to_string(), vec![height * width * channels, config.num_fc1]));
-    tensors.push(("fc1".to_string(), vec![batch, config.num_fc1]));
-    let too_large = tensors
-        .into_iter()
-        .map(|(tensor, shape)| Uncountable { elements: shape.iter().product(), tensor, shape })
-        .filter(|tensor| tensor.elements > u32::MAX as usize);
-    too_large.max_by_key(|tensor| tensor.elements).map_or(Ok(()), Err)
+    tensors.push(("batch".into(), [&[batch][..], &network.image].concat()));
+    let elements = |shape: &[usize]| shape.iter().fold(1usize, |all, &n| all.saturating_mul(n));
+    let largest = tensors.into_iter().max_by_key(|(_, shape)| elements(shape));
+    match largest.filter(|(_, shape)| elements(shape) > u32::MAX as usize) {
+        None => Ok(()),
+        Some((tensor, shape)) => {
+            let elements = elements(&shape);
+            Err(SizeError::Uncountable { tensor, shape, elements, advice })
+        }
+    }
 }

@@ -6,20 +6,21 @@ use crate::tape::{Tape, Tensor};
 
 pub(super) static KERNEL: Kernel = kernel!("batch");
 
-/// Gathers images: `x[b] = bytes[rows[b]] / divisor`, f32 `[batch, height, width, 1]`.
+/// Gathers images: `x[b] = bytes[rows[b]] / divisor`, f32 `[batch, height, width,
+/// channels]`.
 ///
-/// `bytes` holds u8 images `[count, height, width]` as the host wrote them, four to a u32; `rows`
+/// `bytes` holds u8 images `[count, height, width, channels]` as the host wrote them, four to a u32; `rows`
 /// is u32 `[batch]`, each below count.
 pub fn batch_images<'t>(
     bytes: Tensor<'t>,
     rows: Tensor<'t>,
-    image: [usize; 2],
+    image: [usize; 3],
     divisor: f32,
 ) -> Tensor<'t> {
     let count = rows.len();
-    let length = image[0] * image[1];
+    let length: usize = image.iter().product();
     let tape: &Tape = bytes.tape();
-    let x = tape.temporary(&[count, image[0], image[1], 1]);
+    let x = tape.temporary(&[&[count], &image[..]].concat());
     let constants = [("LENGTH", length.into()), ("DIVISOR", divisor.into())];
     let tensors = [("bytes", bytes), ("rows", rows), ("x", x)];
     tape.dispatch(&KERNEL, "images", &constants, &tensors, [length, count, 1]);
@@ -41,8 +42,8 @@ pub fn batch_labels<'t>(bytes: Tensor<'t>, rows: Tensor<'t>) -> Tensor<'t> {
 pub struct PlainBatch {
     /// Images to choose from.
     pub count: usize,
-    /// Height and width.
-    pub image: [usize; 2],
+    /// Height, width and channels.
+    pub image: [usize; 3],
     /// What bytes are divided by.
     pub divisor: f32,
     /// Images in the batch.
@@ -56,7 +57,7 @@ impl Reference for PlainBatch {
 
     /// Random bytes and rows, the last row among them.
     fn inputs(&self, random: &mut Random) -> Vec<Given> {
-        let words = (self.count * self.image[0] * self.image[1]).div_ceil(4);
+        let words = (self.count * self.image.iter().product::<usize>()).div_ceil(4);
         let packed: Vec<_> = (0..words).map(|_| random.bits() as u32).collect();
         let last = self.count - 1;
         let mut rows: Vec<_> = (0..self.batch).map(|_| random.between(0, last) as u32).collect();
@@ -71,7 +72,7 @@ impl Reference for PlainBatch {
     fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
         let bytes: Vec<u8> =
             inputs[0].iter().flat_map(|word| (word.value as u32).to_le_bytes()).collect();
-        let length = self.image[0] * self.image[1];
+        let length = self.image.iter().product::<usize>();
         let rows = inputs[1].iter().map(|row| row.value as usize);
         let images = rows.flat_map(|row| &bytes[row * length..][..length]);
         let divisor = Number::exact(self.divisor.into());

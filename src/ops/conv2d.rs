@@ -11,28 +11,44 @@ pub(super) static KERNEL: Kernel = kernel!("conv2d");
 /// Pixels, or rows of dw, that a thread's tile takes in `shaders/conv2d.wgsl`.
 const TILE: usize = 8;
 
-/// TensorFlow's two rules for the border.
+/// What is beyond the border: TensorFlow's two rules, or so many pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     /// `ceil(n / stride)` outputs; of an odd number of padding pixels the smaller half comes first.
     Same,
     /// Only windows that lie wholly inside.
     Valid,
+    /// So many pixels on each side, fewer than the window's extent, and only windows that lie wholly
+    /// inside what that makes: PyTorch's rule.
+    Pixels(usize),
+}
+
+impl Padding {
+    /// How many windows there are along an axis of `n` pixels; none where not one fits, or one might
+    /// see nothing but padding.
+    pub fn windows(self, n: usize, window: usize, stride: usize) -> Option<usize> {
+        let inside = |n: usize| Some(n.checked_sub(window)? / stride + 1);
+        match self {
+            Padding::Same => Some(n.div_ceil(stride)),
+            Padding::Valid => inside(n),
+            Padding::Pixels(pixels) if pixels < window => inside(n + 2 * pixels),
+            Padding::Pixels(_) => None,
+        }
+    }
 }
 
 /// Output extent and the padding before the first pixel, along one axis.
 #[track_caller]
 pub(super) fn output(n: usize, kernel: usize, stride: usize, padding: Padding) -> (usize, usize) {
-    match padding {
-        Padding::Same => {
-            let out = n.div_ceil(stride);
-            (out, ((out - 1) * stride + kernel).saturating_sub(n) / 2)
-        }
-        Padding::Valid => {
-            assert!(kernel <= n, "a window of {kernel} does not fit into {n} pixels");
-            ((n - kernel) / stride + 1, 0)
-        }
-    }
+    let out = padding.windows(n, kernel, stride).unwrap_or_else(|| {
+        panic!("a window of {kernel} with padding {padding:?} does not fit into {n} pixels")
+    });
+    let before = match padding {
+        Padding::Same => ((out - 1) * stride + kernel).saturating_sub(n) / 2,
+        Padding::Valid => 0,
+        Padding::Pixels(pixels) => pixels,
+    };
+    (out, before)
 }
 
 /// What the kernel has to know of one convolution, forward or transposed.

@@ -9,8 +9,12 @@ pub(super) static KERNEL: Kernel = kernel!("fill");
 impl<'t> Tensor<'t> {
     /// Ones in this tensor's shape: the gradient that a loss begins with.
     pub fn ones(self) -> Tensor<'t> {
-        let y = self.like();
-        elementwise(&KERNEL, "forward", &[("VALUE", 1.0f32.into())], &[("y", y)], &[]);
-        y
+        self.like().filled(1.0)
+    }
+
+    /// This tensor, a new temporary, with that value everywhere.
+    pub fn filled(self, value: f32) -> Tensor<'t> {
+        elementwise(&KERNEL, "forward", &[("VALUE", value.into())], &[("y", self)], &[]);
+        self
     }
 }

@@ -7,7 +7,7 @@ use crate::gpu::Gpu;
 use crate::reference::Random;
 use crate::train::{Recordings, Trainer};
 
-/// The network: one module, of sizes that all kernel variants take, for images of [`SIZE`].
+/// The network: one module, of sizes that all kernel variants take, for images of [`IMAGE`].
 pub fn config() -> Config {
     Config {
         maps: vec![8],
@@ -20,25 +20,26 @@ pub fn config() -> Config {
         order: Order::Cyclic,
         ..Config::preset(Preset::Tutorial)
     }
+    .with_image(IMAGE)
 }
 
-/// Height and width of the images.
-pub const SIZE: [usize; 2] = [9, 7];
+/// Height, width and channels of the images.
+pub const IMAGE: [usize; 3] = [9, 7, 1];
 const COUNT: usize = 25;
 
 /// Random images and their labels.
 pub fn images() -> (Images, Vec<u8>) {
     let mut random = Random::new(1);
-    let [height, width] = SIZE;
-    let pixels = (0..COUNT * height * width).map(|_| random.bits() as u8).collect();
+    let [height, width, channels] = IMAGE;
+    let pixels = (0..COUNT * height * width * channels).map(|_| random.bits() as u8).collect();
     let labels = (0..COUNT).map(|_| random.between(0, 9) as u8).collect();
-    (Images { path: "random images".into(), height, width, pixels }, labels)
+    (Images { path: "random images".into(), height, width, channels, pixels }, labels)
 }
 
 /// The weights before the first step, by name, with their shapes.
 pub fn weights() -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let mut random = Random::new(2);
-    let parameters = Recordings::inference(&config(), 1, SIZE).parameters();
+    let parameters = Recordings::inference(&config(), 1).parameters();
     let drawn = parameters.into_iter().map(|(name, shape)| {
         let values = random.floats(&shape).into_iter().map(|value| value * 0.2).collect();
         (name, shape, values)
@@ -118,5 +119,5 @@ async fn train(trainer: &mut Trainer) -> Result<Trained, EngineError> {
 
 /// What is recorded of it.
 pub fn recordings() -> Recordings {
-    Recordings::training_alone(&config(), COUNT, SIZE)
+    Recordings::training_alone(&config(), COUNT)
 }

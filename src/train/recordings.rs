@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::model::{self, LayersError, Uncountable};
+use crate::model::{self, LayersError, SizeError};
 use crate::ops::{self, Adam};
 use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, TensorId, TensorInfo};
@@ -51,74 +51,78 @@ pub(super) struct Inference {
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error(transparent)]
 pub enum Unrecordable {
-    /// It is too large.
-    Size(#[from] Uncountable),
+    /// It is too large, or no network.
+    Size(#[from] SizeError),
     /// What it is to freeze.
     Freeze(#[from] LayersError),
 }
 
 impl Recordings {
-    /// Records training and inference of the configured network over `images` images of that
-    /// height and width. Needs no GPU.
+    /// Records training and inference of the configured network over `images` images. Needs no GPU.
     ///
     /// # Panics
     /// When [`Recordings::check`] fails.
-    pub fn training(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
+    pub fn training(config: &Config, images: usize) -> Recordings {
         let batch = config.batch_size.clamp(LEAST_BESIDE_TRAINING, INFERENCE_BATCH);
-        Self::record(config, images, size, true, Some(batch))
+        Self::record(config, images, true, Some(batch))
     }
 
     /// Records training alone, which takes no memory for inference.
-    pub fn training_alone(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
-        Self::record(config, images, size, true, None)
+    pub fn training_alone(config: &Config, images: usize) -> Recordings {
+        Self::record(config, images, true, None)
     }
 
     /// Records inference alone.
-    pub fn inference(config: &Config, images: usize, size: [usize; 2]) -> Recordings {
-        Self::inference_by(INFERENCE_BATCH, config, images, size)
+    pub fn inference(config: &Config, images: usize) -> Recordings {
+        Self::inference_by(INFERENCE_BATCH, config, images)
     }
 
     /// Records inference alone, on that many images at once.
-    pub fn inference_by(
-        batch: usize,
-        config: &Config,
-        images: usize,
-        size: [usize; 2],
-    ) -> Recordings {
-        Self::record(config, images, size, false, Some(batch))
+    pub fn inference_by(batch: usize, config: &Config, images: usize) -> Recordings {
+        Self::record(config, images, false, Some(batch))
     }
 
     /// Checks that a network of that configuration can be recorded at all.
     ///
     /// # Errors
-    /// [`Unrecordable`] when a tensor has more elements than a shader can count, or the configuration
-    /// freezes layers that there are not, or all.
-    pub fn check(config: &Config, size: [usize; 2]) -> Result<(), Unrecordable> {
-        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH), size)?;
-        let variables = Self::inference_by(1, config, 1, size).parameters();
+    /// [`Unrecordable`] when its layers do not fit together, a tensor has more elements than a shader
+    /// can count, or the configuration freezes layers that there are not, or all.
+    pub fn check(config: &Config) -> Result<(), Unrecordable> {
+        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH))?;
+        let variables = Self::training_alone(config, 1).parameters();
         Ok(model::check_frozen(&config.freeze, &variables)?)
     }
 
     fn record(
         config: &Config,
         images: usize,
-        size: [usize; 2],
         train: bool,
         inference_batch: Option<usize>,
     ) -> Recordings {
         let freeze = config.freeze.clone();
+        let network = config.network();
         let tape = Tape::freezing(move |name| model::is_chosen(&freeze, name));
-        let bytes = tape.input("images", &[(images * size[0] * size[1]).div_ceil(4)]);
+        let bytes =
+            tape.input("images", &[(images * network.image.iter().product::<usize>()).div_ceil(4)]);
         let divisor = config.scale.divisor();
-        let gather = |rows| tape.scope("batch", || ops::batch_images(bytes, rows, size, divisor));
+        let image = network.image;
+        let gather = |rows| tape.scope("batch", || ops::batch_images(bytes, rows, image, divisor));
         let training = train.then(|| {
             let rows = tape.input("rows", &[config.batch_size]);
             let labels = tape.input("labels", &[images.div_ceil(4)]);
             let rate = tape.input("rate", &[1]);
-            let dropout_key = (config.dropout > 0.0).then(|| tape.input("dropout key", &[2]));
-            let logits = model::logits(gather(rows), config, dropout_key);
+            let drops = model::drops(&network.layers);
+            let dropout_key = drops.then(|| tape.input("dropout key", &[2]));
+            let made = model::training(gather(rows), &network, dropout_key);
             let label = tape.scope("batch", || ops::batch_labels(labels, rows));
-            let loss = tape.scope("loss", || logits.softmax_cross_entropy(label));
+            // The loss that is told is the classifier's; auxiliary ones add their gradients.
+            for (logits, weight) in made.auxiliary {
+                tape.scope("loss", || {
+                    let loss = logits.softmax_cross_entropy(label);
+                    loss.accumulate(loss.like().filled(weight));
+                });
+            }
+            let loss = tape.scope("loss", || made.logits.softmax_cross_entropy(label));
             loss.backward(tape.scope("loss", || loss.ones()));
             ops::adam(&tape.parameters(), rate, Adam::default());
             TrainingStep {
@@ -132,7 +136,7 @@ impl Recordings {
         });
         let inference = inference_batch.map(|batch| {
             let rows = tape.input("inference rows", &[batch.min(images)]);
-            let logits = model::logits(gather(rows), config, None);
+            let logits = model::logits(gather(rows), &network);
             let probabilities = tape.scope("softmax", || logits.softmax());
             let (rows, probabilities) = (rows.id(), probabilities.id());
             Inference { recording: tape.finish(), rows, probabilities }

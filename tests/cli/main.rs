@@ -13,6 +13,7 @@ mod devices;
 mod export;
 mod inspect;
 mod measure;
+mod networks;
 mod profile;
 mod report;
 mod say;

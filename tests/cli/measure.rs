@@ -62,7 +62,7 @@ fn bench_measures_training_and_inference() {
     assert_eq!(report["config"]["maps"], serde_json::json!([2]));
     assert!(number(&report, "first_step") > 0.0 && number(&report["host"], "median") > 0.0);
 
-    let recordings = Recordings::training_alone(&config(), 100, [28, 28]);
+    let recordings = Recordings::training_alone(&config(), 100);
     assert_eq!(report["parameters"], recordings.parameter_count());
     let cost = total(recordings.training_passes());
     assert!(number(training, "flop") as u64 >= cost.product_flop, "{training}");
@@ -71,7 +71,7 @@ fn bench_measures_training_and_inference() {
     for (part, batch) in inference.iter().zip([1, 5]) {
         assert_eq!(part["batch_size"], batch);
         assert_adds_up(ceiling, part);
-        let recordings = Recordings::inference_by(batch, &config(), 100, [28, 28]);
+        let recordings = Recordings::inference_by(batch, &config(), 100);
         let cost = total(recordings.inference_passes());
         assert!(number(part, "flop") as u64 >= cost.product_flop, "{part}");
         // Neither gradients nor moments.

@@ -110,7 +110,7 @@ fn the_quick_presets_passes_are_all_there_and_cost_what_they_must() {
     let Some(gpu) = common::gpu() else { return };
     let report =
         json(&succeed(&["profile", "--preset", "quick", "--samples", "1", "--json"]).stdout);
-    let mut recordings = Recordings::training(&Config::preset(Preset::Quick), 40_000, [28, 28]);
+    let mut recordings = Recordings::training(&Config::preset(Preset::Quick), 40_000);
     recordings.fit(&Target::of(&gpu)).expect("it fits");
     for (part, recording) in [
         (&report, recordings.training_passes().expect("training")),

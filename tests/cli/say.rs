@@ -35,7 +35,7 @@ pub fn tiny_config(place: &Place) -> Config {
 /// A checkpoint of the tiny network as at its second step.
 pub fn checkpoint(place: &Place, name: &str) -> String {
     let config = tiny_config(place);
-    let weights = Recordings::inference(&config, 1, [28, 28]).parameters();
+    let weights = Recordings::inference(&config, 1).parameters();
     let value = |name: &str, shape: &[usize]| {
         let values = match name.contains('/') {
             true => vec![0.0; shape.iter().product()],

@@ -52,8 +52,8 @@ fn sizes_that_pass_the_check_can_be_recorded() {
                 let maps = vec![maps, maps];
                 let config =
                     Config { module, maps, num_fc1, reduce1x1, batch_size, ..config.clone() };
-                if Recordings::check(&config, [28, 28]).is_ok() {
-                    let mut recordings = Recordings::training(&config, 60_000, [28, 28]);
+                if Recordings::check(&config).is_ok() {
+                    let mut recordings = Recordings::training(&config, 60_000);
                     // Too large or not: it only must not panic.
                     let _ = recordings.fit(&target);
                     recorded += 1;

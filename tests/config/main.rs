@@ -62,6 +62,7 @@ fn other() -> Config {
         order: Order::Shuffle,
         decay: Decay::Cosine,
         freeze: vec!["conv1_*".into(), "fc1".into()],
+        network: None,
     }
 }
 

@@ -26,7 +26,8 @@ pub const FC1: usize = 13 * 11 * 32;
 pub const COUNT: usize = 12;
 
 pub fn recordings(config: &Config, target: Option<&Target>) -> Recordings {
-    let mut recordings = Recordings::training(config, COUNT, SIZE);
+    let config = config.clone().with_image([SIZE[0], SIZE[1], 1]);
+    let mut recordings = Recordings::training(&config, COUNT);
     if let Some(target) = target {
         recordings.fit(target).expect("it fits");
     }
@@ -66,7 +67,7 @@ pub fn trainer(gpu: Gpu, config: &Config, recordings: Recordings, checks: Checks
     let pixels = (0..COUNT * SIZE[0] * SIZE[1]).map(|_| random.bits() as u8).collect();
     let labels: Vec<u8> = (0..COUNT).map(|_| random.between(0, 9) as u8).collect();
     let [height, width] = SIZE;
-    let images = Images { path: "random".into(), height, width, pixels };
+    let images = Images { path: "random".into(), height, width, channels: 1, pixels };
     let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
     let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
     let mut trainer = trainer.expect("it compiles");

@@ -65,7 +65,7 @@ fn assert_poisoned(plain: &Recording) -> usize {
 fn each_temporary_is_filled_once_while_nobody_needs_its_memory() {
     for config in odd().into_iter().chain([config()]) {
         for target in [None].into_iter().chain(targets().iter().map(Some)) {
-            let mut recordings = Recordings::training(&config, COUNT, [28, 28]);
+            let mut recordings = Recordings::training(&config, COUNT);
             if let Some(target) = target {
                 recordings.fit(target).expect("it fits");
             }
@@ -123,7 +123,8 @@ fn tails_of_inference_batches_make_the_same_bits_over_poison() {
         let mut results = Vec::new();
         for checks in [Checks::Nothing, Checks::All] {
             // Batches of 5, 5 and 2.
-            let mut recordings = Recordings::inference_by(5, &config, COUNT, SIZE);
+            let config = config.clone().with_image([SIZE[0], SIZE[1], 1]);
+            let mut recordings = Recordings::inference_by(5, &config, COUNT);
             recordings.fit(&Target::of(&gpu)).expect("it fits");
             let mut trainer = trainer(gpu, &config, recordings, checks);
             let probabilities = trainer.classify(0..COUNT, |_| {}).expect("nothing is found");

@@ -49,7 +49,7 @@ fn each_number_is_checked_once_behind_the_pass_that_makes_it() {
     let naive = Config { module: Module::Naive, maps: vec![3, 5], num_fc1: 7, ..config() };
     for config in [config(), deeper, naive] {
         for target in [None].into_iter().chain(targets().iter().map(Some)) {
-            let recordings = Recordings::training(&config, COUNT, [28, 28]);
+            let recordings = Recordings::training(&config, COUNT);
             let mut recordings = recordings;
             if let Some(target) = target {
                 recordings.fit(target).expect("it fits");

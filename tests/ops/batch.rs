@@ -10,7 +10,7 @@ fn images_agree_with_plain_loops() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(101);
     for case in 0..20 {
-        let image = [random.between(1, 28), random.between(1, 28)];
+        let image = [random.between(1, 28), random.between(1, 28), random.between(1, 4)];
         // Division by 1 is exact; otherwise WGSL lets it be off by 2.5 units in the last place.
         let (divisor, tolerance) = [(1.0, 0.0), (255.0, 4e-7)][case % 2];
         let (count, batch) = (random.between(1, 9), random.between(1, 70));
@@ -19,7 +19,7 @@ fn images_agree_with_plain_loops() {
         let tape = Tape::new();
         let given = images.inputs(&mut random);
         let tensors = [0, 1].map(|i| tape.input(given[i].name, &given[i].shape));
-        assert_eq!(images.record(&tensors).shape(), [batch, image[0], image[1], 1]);
+        assert_eq!(images.record(&tensors).shape(), [batch, image[0], image[1], image[2]]);
     }
 }
 
@@ -28,7 +28,7 @@ fn labels_are_the_bytes_of_their_rows() {
     let Some(mut lab) = check::lab() else { return };
     let mut random = Random::new(102);
     for batch in [1, 3, 64, 65, 200] {
-        let (count, image) = (random.between(1, 50), [1, 1]);
+        let (count, image) = (random.between(1, 50), [1, 1, 1]);
         let inputs = PlainBatch { count, image, divisor: 1.0, batch }.inputs(&mut random);
         let made = lab.run(&inputs, |_| vec![], |t| batch_labels(t[0], t[1]));
         let got: Vec<_> = made.y.iter().map(|v| v.to_bits()).collect();

@@ -147,7 +147,7 @@ fn damaged_files_are_named() {
 fn the_most_confidently_wrong_come_first() {
     let count = 30;
     let pixels = (0..count).flat_map(|image| vec![image as u8; 784]).collect();
-    let images = Images { path: "digits.csv".into(), height: 28, width: 28, pixels };
+    let images = Images { path: "digits.csv".into(), height: 28, width: 28, channels: 1, pixels };
     // Of image 5 + i the network says 3 with the confidence 0.5 + i / 100, else 1.
     let probabilities: Vec<[f32; 10]> = (0..25)
         .map(|i| {

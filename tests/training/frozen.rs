@@ -63,7 +63,7 @@ fn patterns_are_of_layers() {
 fn recorded(words: &str) -> Recordings {
     let config = config(Module::Reduced, &[2, 3], Scale::Unit, 4, 1);
     let freeze = words.split(',').filter(|word| !word.is_empty()).map(String::from).collect();
-    Recordings::training_alone(&Config { freeze, ..config }, 40, [28, 28])
+    Recordings::training_alone(&Config { freeze, ..config }, 40)
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn frozen_layers_have_no_moments() {
 fn what_cannot_be_frozen() {
     let check = |words: &str| {
         let config = freezing(words, Config::preset(Preset::Quick));
-        Recordings::check(&config, [28, 28]).map_err(|error| match error {
+        Recordings::check(&config).map_err(|error| match error {
             Unrecordable::Freeze(why) => why,
             Unrecordable::Size(why) => panic!("{why}"),
         })

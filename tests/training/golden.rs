@@ -122,7 +122,7 @@ fn forward_and_gradients(golden: &Golden, gpu: Gpu) {
     let x_id = lab.input("x", &x.0, f32_bytes(&x.1));
     let label = lab.input("label", &[labels.len()], u32_bytes(labels));
 
-    let out = logits(lab.tape.tensor(x_id), &golden.config, None);
+    let out = logits(lab.tape.tensor(x_id), &golden.config.network());
     let loss = out.softmax_cross_entropy(lab.tape.tensor(label));
     loss.backward(loss.ones());
     let (out, loss) = (out.id(), loss.id());
@@ -139,7 +139,7 @@ fn modules<'t>(golden: &Golden, x: Tensor<'t>) -> (Vec<Tensor<'t>>, Tensor<'t>) 
     for (index, &map) in config.maps.iter().enumerate() {
         let x = modules[index];
         let widths = Widths::even(map, config.reduce1x1);
-        modules.push(inception(x, index + 1, config.module, widths));
+        modules.push(inception(x, &(index + 1).to_string(), config.module, widths));
     }
     let [w, b] = ["W_fc1", "b_fc1"].map(|name| parameter(golden, x.tape(), name));
     let hidden = modules[modules.len() - 1].dense(w, b).relu();
@@ -222,11 +222,11 @@ fn intermediates(lab: &mut Lab, x: TensorId) {
 
 /// The trainer's own 50 steps over bytes on the device.
 fn fifty_steps(golden: &Golden, gpu: Gpu) {
-    let (config, name) = (&golden.config, golden.name());
-    let (labels, pixels) = golden.rows();
     let [height, width] = golden.size;
-    let images = Images { path: "golden".into(), height, width, pixels };
-    let mut recordings = Recordings::training(config, labels.len(), golden.size);
+    let (config, name) = (&golden.config.clone().with_image([height, width, 1]), golden.name());
+    let (labels, pixels) = golden.rows();
+    let images = Images { path: "golden".into(), height, width, channels: 1, pixels };
+    let mut recordings = Recordings::training(config, labels.len());
     recordings.fit(&Target::of(&gpu)).expect("the network fits");
     let batches = Batches::new(config.order, config.seed, config.batch_size, labels.len());
     let batches = Some(batches.expect("enough rows"));

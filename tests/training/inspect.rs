@@ -11,6 +11,7 @@ use crate::reference::Reference;
 use crate::tensors::{Tensors, f32_bytes, random_weights};
 
 const SIZE: [usize; 2] = [9, 7];
+const IMAGE: [usize; 3] = [SIZE[0], SIZE[1], 1];
 const PIXELS: usize = SIZE[0] * SIZE[1];
 const IMAGES: usize = 5;
 /// The last batch is not full.
@@ -37,7 +38,7 @@ fn wide() -> Config {
 fn images() -> Images {
     let pixel = |at: usize| ((at % PIXELS * 37 + at / PIXELS * 11) % 251) as u8;
     let pixels = (0..IMAGES * PIXELS).map(pixel).collect();
-    Images { path: "made up".into(), height: SIZE[0], width: SIZE[1], pixels }
+    Images { path: "made up".into(), height: SIZE[0], width: SIZE[1], channels: 1, pixels }
 }
 
 fn scaled(config: &Config, images: &Images) -> Vec<f64> {
@@ -47,7 +48,7 @@ fn scaled(config: &Config, images: &Images) -> Vec<f64> {
 
 fn probe(config: &Config, weights: &Tensors, limit: Option<u64>) -> Option<Probe> {
     let gpu = common::gpu()?;
-    let mut recorded = Recorded::new(config, BATCH, SIZE);
+    let mut recorded = Recorded::new(&config.clone().with_image(IMAGE), BATCH);
     let mut target = Target::of(&gpu);
     if let Some(limit) = limit {
         let bytes = weights["W_fc1"].1.len() as u64 * 4;
@@ -100,7 +101,7 @@ fn made(probe: &Probe, relu: &Relu, count: usize) -> Vec<f32> {
 }
 
 fn check_relus(config: &Config, limit: Option<u64>) {
-    let (weights, images) = (random_weights(config, SIZE), images());
+    let (weights, images) = (random_weights(&config.clone().with_image(IMAGE)), images());
     let Some(mut probe) = probe(config, &weights, limit) else { return };
     let truth = truth(config, &weights, &images);
     let relus = probe.recorded().relus.clone();
@@ -169,7 +170,7 @@ fn differences(reference: &Reference, pixels: &[f64], classes: &[u8], step: f64)
 }
 
 fn check_saliency(config: &Config, limit: Option<u64>) {
-    let (weights, images) = (random_weights(config, SIZE), images());
+    let (weights, images) = (random_weights(&config.clone().with_image(IMAGE)), images());
     let Some(mut probe) = probe(config, &weights, limit) else { return };
     let classes = [3, 0, 9, 9, 5];
     let mut found = Vec::new();

@@ -20,7 +20,7 @@ const BINDING: u64 = 128 << 20;
 fn tutorial_network_compiles_under_default_limits() {
     let gpu = Gpu::noop();
     assert_eq!(gpu.buffer_limit(), BINDING);
-    let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 70_000, [28, 28]);
+    let mut recordings = Recordings::training(&Config::preset(Preset::Tutorial), 70_000);
     assert_eq!(recordings.parameter_count(), 140_573_758);
     recordings.fit(&Target::of(&gpu)).expect("the network can be cut");
     let training = recordings.training_passes().expect("training was recorded");
@@ -71,9 +71,9 @@ fn train(limits: Limits) -> (Vec<u32>, usize) {
         ..Config::preset(Preset::Quick)
     };
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", IMAGES));
-    let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
+    let images = Images { path: "digits".into(), height: 28, width: 28, channels: 1, pixels };
     let gpu = open(limits);
-    let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
+    let mut recordings = Recordings::training(&config, IMAGES);
     // The same kernels for all: without subgroups, as browsers are.
     let target = Target { subgroup: [0; 2], software: false, ..Target::of(&gpu) };
     recordings.fit(&target).expect("the network can be cut");

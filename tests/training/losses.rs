@@ -140,7 +140,7 @@ pub fn check_frozen(name: &str, config: &Config, frozen: &[&str]) {
 /// Weights of about the usual size, in f32.
 fn initial_weights(config: &Config) -> Tensors {
     let mut random = Random(5);
-    let parameters = Recordings::inference(config, 1, [28, 28]).parameters();
+    let parameters = Recordings::inference(config, 1).parameters();
     let with_values = parameters.into_iter().map(|(name, shape)| {
         let mut value = || f64::from(random.float() * 0.17);
         let values = (0..shape.iter().product()).map(|_| value()).collect();

@@ -216,8 +216,9 @@ fn an_exported_model_computes_what_the_network_does() {
     let naive = Config { module: Module::Naive, scale: Scale::Raw, ..reduced.clone() };
     let unscaled = Config { scale: Scale::Raw, ..deep.clone() };
     for config in [reduced, deep, naive, unscaled] {
-        let weights = random_weights(&config, SIZE);
-        let bytes = export(&config, SIZE, &file(&weights)).expect("a model");
+        let config = config.with_image([SIZE[0], SIZE[1], 1]);
+        let weights = random_weights(&config);
+        let bytes = export(&config, &file(&weights)).expect("a model");
         let model = ModelProto::decode(&bytes[..]).expect("a protocol buffer");
         assert_eq!(model.opset_import[0].version(), 17);
         let graph = model.graph.expect("a graph");

@@ -41,8 +41,8 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<Trained> {
         ..Config::preset(Preset::Quick)
     };
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", IMAGES));
-    let images = Images { path: "digits".into(), height: 28, width: 28, pixels };
-    let mut recordings = Recordings::training(&config, IMAGES, [28, 28]);
+    let images = Images { path: "digits".into(), height: 28, width: 28, channels: 1, pixels };
+    let mut recordings = Recordings::training(&config, IMAGES);
     if let Some(without) = without {
         // As if it were no processor, so that what its subgroups leave goes to workgroup memory.
         let mut target = Target { software: false, without: without.to_vec(), ..Target::of(&gpu) };

@@ -61,10 +61,10 @@ pub fn wide(bytes: &[u8]) -> Vec<f64> {
     bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect()
 }
 
-/// Weights for images of that height and width, of a usual size, and biases that matter.
-pub fn random_weights(config: &Config, size: [usize; 2]) -> Tensors {
+/// Weights of a usual size, and biases that matter.
+pub fn random_weights(config: &Config) -> Tensors {
     let mut random = Random(11);
-    let parameters = Recordings::inference(config, 1, size).parameters().into_iter();
+    let parameters = Recordings::training_alone(config, 1).parameters().into_iter();
     let values = parameters.map(|(name, shape)| {
         let values: Vec<f32> = match name.starts_with("b_") {
             true => (0..shape[0]).map(|_| 0.1 * random.float()).collect(),

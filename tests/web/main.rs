@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use inception::config::{Config, Preset};
-use inception::data::{Batches, SIDE, load_labelled};
+use inception::data::{Batches, load_labelled};
 use inception::plan::Target;
 use inception::train::{Recordings, Trainer};
 use serde_json::Value;
@@ -74,7 +74,7 @@ fn native_losses() -> Option<Vec<f32>> {
     let config = Config::preset(Preset::Quick);
     let digits = load_labelled(&common::repository("assets/mnist/mnist_train.csv.gz")).unwrap();
     let (digits, _) = digits.split_validation(config.val_rows).unwrap();
-    let mut recordings = Recordings::training_alone(&config, digits.len(), [SIDE, SIDE]);
+    let mut recordings = Recordings::training_alone(&config, digits.len());
     recordings.fit(&Target::of(&gpu)).unwrap();
     let batches = Batches::new(config.order, config.seed, config.batch_size, digits.len()).unwrap();
     let (images, labels) = (&digits.images, &digits.labels);

@@ -52,7 +52,7 @@ pub(crate) fn read_weights(name: &str, bytes: Vec<u8>) -> Result<(WeightFile, Co
             "{name} {why}: give a model.safetensors of `inception`"
         )));
     };
-    Recordings::check(&config, [SIDE, SIDE])?;
+    Recordings::check(&config)?;
     Ok((file, config))
 }
 
@@ -62,9 +62,9 @@ impl Classifier {
     #[wasm_bindgen(constructor)]
     pub fn new(device: &Device, name: &str, weights: Vec<u8>) -> Result<Classifier, JsError> {
         let (file, config) = read_weights(name, weights)?;
-        let parameters = Recordings::inference(&config, 1, [SIDE, SIDE]).parameters();
+        let parameters = Recordings::inference(&config, 1).parameters();
         let tensors = file.tensors_matching(&parameters)?;
-        let mut recorded = Recorded::new(&config, 1, [SIDE, SIDE]);
+        let mut recorded = Recorded::new(&config, 1);
         recorded.fit(&device.target())?;
         let mut probe = Probe::new(device.0.clone(), recorded)?;
         tensors.iter().for_each(|tensor| probe.set(tensor.name, tensor.bytes));
@@ -87,7 +87,7 @@ impl Classifier {
         if pixels.len() != PIXELS {
             return Err(JsError::new("a picture of another size than 28x28"));
         }
-        let images = Images { path: "a picture".into(), height: SIDE, width: SIDE, pixels };
+        let images = Images { path: "a picture".into(), height: SIDE, width: SIDE, channels: 1, pixels };
         let probabilities = self.probe.infer_async(&images, 0..1).await?[0].to_vec();
         let mut towers: Vec<Tower> = Vec::new();
         let recorded = self.probe.recorded();

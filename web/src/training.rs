@@ -38,7 +38,7 @@ impl Training {
         let train_rows = digits.len();
         let count = TEST_ROWS.min(test.len());
         digits.images.pixels.extend(&test.images.pixels[..count * SIDE * SIDE]);
-        let mut recordings = Recordings::training(&config, digits.images.len(), [SIDE, SIDE]);
+        let mut recordings = Recordings::training(&config, digits.images.len());
         recordings.fit(&device.target())?;
         let batches = Batches::new(config.order, config.seed, config.batch_size, train_rows)?;
         digits.labels.extend(&test.labels[..count]);

@@ -20,7 +20,7 @@ pub(super) fn look(
     pictures: &mut Pictures,
     global: &Global,
 ) -> Result<Seen, Failure> {
-    let mut recorded = Recorded::new(config, images.len().min(BATCH), [SIDE, SIDE]);
+    let mut recorded = Recorded::new(config, images.len().min(BATCH));
     let gpu = open_gpu(global)?;
     recorded.fit(&global.untuned(&gpu))?;
     let mut probe = Probe::new(gpu, recorded)?;

@@ -1,0 +1,142 @@
+//! Networks that a file describes, against the same in plain f64.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use inception::config::{Config, Order, Preset, Scale};
+use inception::data::{Batches, Images};
+use inception::network::Network;
+use inception::plan::{Rewrite, Target};
+use inception::reference::Random;
+use inception::train::{Recordings, Trainer};
+
+use super::close::{Worst, by_norm, by_value};
+use super::tensors::{f32_bytes, random_weights, wide};
+use super::{common, plain};
+
+/// Every kind of layer, at odd sizes.
+const EVERY: &str = r#"
+image = [13, 11, 3]
+layers = [
+  { conv = { name = "conv1", size = 5, stride = 2, padding = 2, out = 6 } },
+  { max_pool = { size = 3, stride = 2, padding = 1 } },
+  { lrn = { radius = 1, alpha = 0.5 } },
+  { inception = { name = "3a", widths = [4, 3, 5, 2, 3, 4] } },
+  { auxiliary = { name = "aux", weight = 0.3, layers = [
+    { avg_pool = { size = 2, stride = 2, padding = "valid" } },
+    { conv = { name = "aux_conv", size = 1, out = 5, bias = false } },
+    { dense = { name = "aux_fc", out = 9 } },
+    { dropout = { rate = 0.25 } },
+    { softmax = { name = "aux_classes", classes = 10 } },
+  ] } },
+  { concat = { name = "joined", branches = [
+    [{ conv = { name = "left", size = 3, out = 3, relu = false } }],
+    [{ max_pool = { size = 2 } }, { conv = { name = "right", size = 1, out = 4, bias = false } }],
+    [],
+  ] } },
+  { avg_pool = { size = 3, stride = 1 } },
+  { dropout = { rate = 0.5 } },
+  { dense = { name = "fc", out = 12, relu = false } },
+  { softmax = { name = "classes", classes = 10 } },
+]
+"#;
+
+const COUNT: usize = 9;
+
+fn config() -> Config {
+    let network = Network::parse(Path::new("every.toml"), EVERY).expect("a network");
+    let quick = Config::preset(Preset::Quick);
+    let network = Some(network);
+    Config { network, batch_size: 4, order: Order::Cyclic, scale: Scale::Unit, ..quick }
+}
+
+fn images() -> (Images, Vec<u8>) {
+    let mut random = Random::new(5);
+    let [height, width, channels] = [13, 11, 3];
+    let pixels = (0..COUNT * height * width * channels).map(|_| random.bits() as u8).collect();
+    let labels = (0..COUNT).map(|_| random.between(0, 9) as u8).collect();
+    (Images { path: "made up".into(), height, width, channels, pixels }, labels)
+}
+
+/// After the first step Adam's first moment is a tenth of the gradient.
+#[test]
+fn every_kind_of_layer_trains_as_in_plain_f64() {
+    let config = config();
+    let (images, labels) = images();
+    let network = config.network();
+    let weights = random_weights(&config);
+    let pixels: Vec<f64> = images.pixels.iter().map(|&p| f64::from(p) / 255.0).collect();
+    let batch = config.batch_size * network.image.iter().product::<usize>();
+    let labelled = &labels[..config.batch_size];
+    let truth = plain::step(&network, &weights, &pixels[..batch], labelled, [1, 0]);
+    let targets: [fn(Target) -> Target; 3] = [
+        |target| target,
+        |target| Target { subgroup: [0, 0], ..target },
+        |target| Target { without: Rewrite::value_variants().to_vec(), ..target },
+    ];
+    for other in targets {
+        let Some(gpu) = common::gpu() else { return };
+        let mut recordings = Recordings::training(&config, COUNT);
+        recordings.fit(&other(Target::of(&gpu))).expect("it fits");
+        let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
+        let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
+        let mut trainer = trainer.expect("it compiles");
+        for (name, (_, values)) in &weights {
+            trainer.set(name, &f32_bytes(values));
+        }
+        trainer.train_step().expect("a step");
+        let losses = trainer.remaining_losses().expect("a loss");
+        let mut worst = Worst::default();
+        worst.note("loss", by_value(&[losses[0].1.into()], &[truth.loss]));
+        for (name, gradient) in &truth.gradients {
+            let moment = wide(&trainer.get(&format!("m/{name}")).expect("a moment"));
+            let made: Vec<f64> = moment.iter().map(|m| m * 10.0).collect();
+            worst.note(name, by_norm(&made, gradient));
+        }
+        worst.at_most("loss and gradients", 1e-5);
+        assert_eq!(trainer.moments().len(), 2 * truth.gradients.len());
+    }
+}
+
+#[test]
+fn every_kind_of_layer_infers_as_in_plain_f64() {
+    let Some(gpu) = common::gpu() else { return };
+    let config = config();
+    let (images, _) = images();
+    let network = config.network();
+    let weights = random_weights(&config);
+    let mut recordings = Recordings::inference_by(4, &config, COUNT);
+    let names: Vec<_> = recordings.parameters().into_iter().map(|(name, _)| name).collect();
+    recordings.fit(&Target::of(&gpu)).expect("it fits");
+    let mut trainer = Trainer::new(gpu, recordings, &images, &[], None).expect("it compiles");
+    for name in &names {
+        trainer.set(name, &f32_bytes(&weights[name].1));
+    }
+    let pixels: Vec<f64> = images.pixels.iter().map(|&p| f64::from(p) / 255.0).collect();
+    let logits = plain::logits(&network, &weights, &pixels);
+    let probabilities = logits.chunks(10).flat_map(|row| {
+        let sum: f64 = row.iter().map(|x| x.exp()).sum();
+        row.iter().map(move |x| x.exp() / sum)
+    });
+    let truth: Vec<f64> = probabilities.collect();
+    let made = trainer.classify(0..COUNT, |_| {}).expect("it runs");
+    let made: Vec<f64> = made.iter().flatten().map(|&p| p.into()).collect();
+    let error = by_value(&made, &truth);
+    assert!(error < 1e-5, "off by {error:e}");
+}
+
+#[test]
+fn inference_leaves_auxiliary_classifiers_out() {
+    let config = config();
+    let names = |recordings: &Recordings| -> Vec<String> {
+        recordings.parameters().into_iter().map(|(name, _)| name).collect()
+    };
+    let inference = Recordings::inference_by(4, &config, COUNT);
+    let auxiliary = config.network().auxiliary_variables().expect("a network");
+    let mut all = names(&Recordings::training(&config, COUNT));
+    all.retain(|name| !auxiliary.contains(name));
+    assert_eq!((all, auxiliary.len()), (names(&inference), 5));
+    let passes = inference.passes().flat_map(|recording| &recording.passes);
+    let aux: Vec<_> = passes.filter(|pass| pass.place.starts_with("aux")).collect();
+    assert!(aux.is_empty(), "{aux:?}");
+}
