@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use inception::config::{Config, Decay, Every, Init, Module, Order, Preset, Scale, TrainArgs};
+use inception::config::{
+    Augment, Config, Decay, Every, Init, Module, Order, Preset, Scale, TrainArgs,
+};
 
 mod wrong;
 
@@ -15,7 +17,7 @@ struct Cli {
 }
 
 /// Every key with a value that differs from both presets, as flag text and as TOML.
-const OTHER: [(&str, &str, &str); 21] = [
+const OTHER: [(&str, &str, &str); 23] = [
     ("train", "a.csv", "'a.csv'"),
     ("test", "b.csv", "'b.csv'"),
     ("val_rows", "7", "7"),
@@ -36,6 +38,8 @@ const OTHER: [(&str, &str, &str); 21] = [
     ("init", "he", "'he'"),
     ("order", "shuffle", "'shuffle'"),
     ("decay", "cosine", "'cosine'"),
+    ("warmup", "29", "29"),
+    ("augment", "digits", "'digits'"),
     ("freeze", "conv1_*,fc1", "['conv1_*', 'fc1']"),
 ];
 
@@ -61,6 +65,8 @@ fn other() -> Config {
         init: Init::He,
         order: Order::Shuffle,
         decay: Decay::Cosine,
+        warmup: 29,
+        augment: Augment::Digits,
         freeze: vec!["conv1_*".into(), "fc1".into()],
         network: None,
     }
