@@ -20,6 +20,7 @@ pub mod atomic;
 mod error;
 mod lock;
 mod names;
+mod own;
 mod read;
 mod run;
 mod write;

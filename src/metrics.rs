@@ -172,6 +172,11 @@ pub fn read(path: &Path) -> Result<Vec<Row>, MetricsError> {
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
+/// Whether there is a metrics file without any row.
+pub fn is_bare(path: &Path) -> bool {
+    bounded::read_text(path, HEADER.len() as u64 + 1).is_ok_and(|text| text.trim_end() == HEADER)
+}
+
 /// The whole lines below the header, as they stand and as rows.
 fn rows<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Row)>, MetricsError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

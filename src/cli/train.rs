@@ -1,5 +1,6 @@
 //! `inception train`: the whole of a run.
 
+mod out;
 mod profile;
 mod recover;
 mod report;
@@ -13,16 +14,15 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use self::out::{open_metrics, open_out, refuse_to_replace};
 use self::profile::Profiling;
 use self::report::Shown;
 use self::run::{Outputs, Run};
-use self::save::Saver;
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
 use crate::checkpoint::{self, Checkpoint, Lock, Tensor, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::Batches;
-use crate::metrics::{self, METRICS_FILE, MetricsFile};
 use crate::model;
 use crate::train::{Recordings, Trainer};
 
@@ -45,7 +45,7 @@ pub(super) struct TrainCommand {
     /// Go on from the newest checkpoint in --out, exactly as if the run had not stopped
     #[arg(long, requires = "out", conflicts_with_all = ["preset", "config", "init_weights"])]
     resume: bool,
-    /// Replace the run that --out holds
+    /// Replace the run that --out holds, file by file; what no run has written stays
     #[arg(long, requires = "out", conflicts_with = "resume")]
     overwrite: bool,
     /// Start from the weights in this file instead of random ones
@@ -76,6 +76,9 @@ pub(super) struct TrainCommand {
     /// Lose the device before this step; given again, the next device too: for tests
     #[arg(long, value_name = "STEP", hide = true)]
     lose_device_at: Vec<u64>,
+    /// Whether this process has begun the run in `out`, so that what lies there is its own.
+    #[arg(skip)]
+    begun: bool,
 }
 
 /// Which steps are checked.
@@ -208,49 +211,6 @@ fn load(out: &Path) -> Result<Checkpoint, Failure> {
         warn(&format!("going back to the checkpoint of step {}", checkpoint.origin.step));
     }
     Ok(checkpoint)
-}
-
-/// Makes the folder `--out` ready for checkpoints.
-fn open_out(
-    command: &TrainCommand,
-    lock: Option<Lock>,
-    resumed: Option<&Checkpoint>,
-) -> Result<Option<Saver>, Failure> {
-    let Some(out) = &command.out else { return Ok(None) };
-    std::fs::create_dir_all(out)
-        .map_err(|why| Failure::new(format!("cannot make the folder {}: {why}", out.display())))?;
-    let lock = lock.map_or_else(|| Lock::take(out), Ok)?;
-    // Another run may have used the folder before it was taken.
-    refuse_to_replace(command, out)?;
-    match resumed {
-        Some(checkpoint) => checkpoint::publish(out, &checkpoint.dir)?,
-        None => checkpoint::clear(out)?,
-    }
-    let step = resumed.map(|checkpoint| checkpoint.origin.step);
-    Ok(Some(Saver::new(out.clone(), lock, step)))
-}
-
-/// The metrics file in `--out`, if there is one, and the seconds of the run before it was resumed.
-fn open_metrics(command: &TrainCommand, done: u64) -> Result<(Option<MetricsFile>, f64), Failure> {
-    let Some(out) = &command.out else { return Ok((None, 0.0)) };
-    let path = out.join(METRICS_FILE);
-    if !command.resume {
-        return Ok((Some(MetricsFile::create(&path)?), 0.0));
-    }
-    let file = MetricsFile::resume(&path, done)?;
-    let seconds = metrics::read(&path)?.last().map_or(0.0, |row| row.seconds);
-    Ok((Some(file), seconds))
-}
-
-fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<(), Failure> {
-    if !command.resume && !command.overwrite && checkpoint::holds_a_model(out) {
-        return Err(Failure::new(format!(
-            "{} holds a model already: give --resume to go on training it, --overwrite to replace \
-             it, or another --out",
-            out.display()
-        )));
-    }
-    Ok(())
 }
 
 /// The checkpoint's; the given file's, but for the layers to reset; or the initial values.

@@ -11,6 +11,7 @@ mod checked;
 mod cost;
 mod devices;
 mod export;
+mod folder;
 mod inspect;
 mod measure;
 mod networks;
