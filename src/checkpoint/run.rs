@@ -113,11 +113,13 @@ pub fn holds_a_model(run: &Path) -> bool {
 /// # Errors
 /// [`CheckpointError::Io`].
 pub fn clear(run: &Path) -> Result<(), CheckpointError> {
+    // First what fails where the folder cannot be written.
+    let files = [MODEL_FILE, BEST_FILE, CONFIG_FILE];
+    files.iter().try_for_each(|name| atomic::remove(&run.join(name)))?;
     let folder = run.join(CHECKPOINTS);
     sweep(&folder)?;
     checkpoints(run)?.values().try_for_each(|dir| own::retire(dir))?;
-    own::remove_if_empty(&folder)?;
-    [MODEL_FILE, BEST_FILE, CONFIG_FILE].iter().try_for_each(|name| atomic::remove(&run.join(name)))
+    own::remove_if_empty(&folder)
 }
 
 /// The folders of checkpoints by step.
