@@ -1,6 +1,5 @@
 //! Reading weights and checking them against what a model needs.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::{BLANK, CheckpointError, FORMAT, MODEL_FILE, Origin, VERSION, checksum_entry};
+use crate::bounded;
 use crate::config::Config;
 
 /// A safetensors file in memory, its header checked.
@@ -51,12 +51,9 @@ impl WeightFile {
             false => path.to_path_buf(),
         };
         let failed = |why| CheckpointError::io("read", &path, why);
-        // As long as it says, unless it is a device or a pipe, which may have no end.
-        if !std::fs::metadata(&path).map_err(failed)?.is_file() {
-            let why = std::io::Error::other("it is no regular file");
-            return Err(CheckpointError::io("read", &path, why));
-        }
-        let bytes = std::fs::read(&path).map_err(failed)?;
+        let mut bytes = Vec::new();
+        let read = bounded::open(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(failed)?;
         Self::from_bytes(path, bytes)
     }
 
@@ -226,7 +223,7 @@ fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), Checkpoi
 /// As [`WeightFile::open`], but for what stands behind the header.
 pub(super) fn origin_of(path: &Path) -> Result<Option<Origin>, CheckpointError> {
     let damaged = |why: String| CheckpointError::Header { path: path.into(), why };
-    let read = File::open(path).and_then(|mut file| {
+    let read = bounded::open(path).and_then(|mut file| {
         let mut length = [0; 8];
         file.read_exact(&mut length)?;
         let mut header = String::new();

@@ -201,7 +201,7 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
 const LONGEST: u64 = 1 << 20;
 
 fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
-    let text = bounded::read_text(path, LONGEST)
+    let text = bounded::read_named(path, LONGEST)
         .map_err(|why| ConfigError::Read { path: path.into(), why })?;
     parse(path, &text)
 }

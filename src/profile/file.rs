@@ -48,7 +48,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`] when the file cannot be read or is no profile of this format.
     pub fn read(path: &Path) -> Result<Profile, ProfileError> {
-        let text = bounded::read_text(path, LONGEST)
+        let text = bounded::read_named(path, LONGEST)
             .map_err(|why| ProfileError::Read { path: path.into(), why })?;
         let foreign = |why: String| ProfileError::Foreign { path: path.into(), why };
         let value: Value = serde_json::from_str(&text).map_err(|why| foreign(why.to_string()))?;
