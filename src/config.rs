@@ -8,9 +8,11 @@ mod args;
 mod error;
 mod every;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::foreign::shown;
 
 #[cfg(feature = "cli")]
 pub use args::TrainArgs;
@@ -238,10 +240,7 @@ impl Config {
     /// [`ConfigError::Value`] for the first value out of bounds, naming the key and what is allowed.
     pub fn validate(&self) -> Result<(), ConfigError> {
         for (key, path) in [("train", &self.train), ("test", &self.test)] {
-            // Neither TOML nor JSON could hold such a path, so no checkpoint could be written.
-            if path.to_str().is_none_or(str::is_empty) {
-                return Err(bad(key, format!("{path:?}"), "a path of valid UTF-8"));
-            }
+            check_path(key, path)?;
         }
         if self.maps.is_empty() {
             return Err(bad("maps", "empty", "a list of one or more channel counts"));
@@ -319,6 +318,14 @@ impl Config {
     }
 }
 
+/// Neither TOML nor JSON could hold a path that is no UTF-8, so no checkpoint could be written.
+fn check_path(key: &'static str, path: &Path) -> Result<(), ConfigError> {
+    match path.to_str().is_none_or(str::is_empty) {
+        true => Err(bad(key, format!("{path:?}"), "a path of valid UTF-8")),
+        false => Ok(()),
+    }
+}
+
 fn bad(key: &'static str, value: impl ToString, allowed: impl Into<String>) -> ConfigError {
-    ConfigError::Value { key, value: value.to_string(), allowed: allowed.into(), file: None }
+    ConfigError::Value { key, value: shown(value), allowed: allowed.into(), file: None }
 }

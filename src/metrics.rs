@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bounded;
 use crate::checkpoint::{CheckpointError, atomic};
+use crate::foreign::shown;
 
 pub use confusion::{CLASSES, ClassScore, Confusion, Report};
 pub use spikes::{Spike, Spikes};
@@ -209,7 +210,7 @@ fn parse(line: &str) -> Result<Row, String> {
 }
 
 fn needed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    let wrong = |_| format!("{name} is {text:?}, which is not a number of its kind");
+    let wrong = |_| format!("{name} is \"{}\", which is not a number of its kind", shown(text));
     text.parse().map_err(wrong)
 }
 
