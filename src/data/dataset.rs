@@ -76,6 +76,16 @@ impl Dataset {
         self.labels.is_empty()
     }
 
+    /// What tells these digits from others, in these or other places: their number and the CRC-32 of
+    /// all labels, then all pixels.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&self.labels);
+        sum.update(&self.images.pixels);
+        format!("{} digits of CRC-32 {:08x}", self.len(), sum.finalize())
+    }
+
     /// Splits into training rows and the last `val_rows` rows, which are for validation.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! Opening a file: decompression, a look at its first bytes, and read errors in plain words.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::DataError;
 
@@ -63,13 +63,37 @@ pub(super) fn open(path: &Path) -> Result<Source, DataError> {
 pub(super) fn of(path: &Path, content: Box<dyn Read>) -> Result<Source, DataError> {
     let (head, reader) = peek(content, 2).map_err(|error| read_error(path, &error))?;
     let reader: Box<dyn Read> = if head == [0x1f, 0x8b] {
-        Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, reader)))
+        Box::new(Gzip(Some(GzDecoder::new(BufReader::with_capacity(1 << 16, reader)))))
     } else {
         reader
     };
     let (head, reader) = peek(reader, HEAD).map_err(|error| read_error(path, &error))?;
     let kind = kind_of(&head, path);
     Ok(Source { kind, reader })
+}
+
+/// Gzip data, of one part or several behind each other. Not by `MultiGzDecoder`, to which any bytes
+/// behind the last part are one more that is cut short.
+struct Gzip<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(part) = &mut self.0 {
+            let count = part.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            match part.get_mut().fill_buf()?.first() {
+                None => self.0 = None,
+                Some(0x1f) => self.0 = self.0.take().map(|part| GzDecoder::new(part.into_inner())),
+                Some(_) => {
+                    let why = "bytes that are not theirs follow them";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Reads up to `count` bytes and returns them with a reader that still starts before them; works
