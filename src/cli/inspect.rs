@@ -9,7 +9,7 @@ use clap::Args;
 use image::RgbImage;
 
 use self::report::{Layer, Picture, Report, Variable};
-use super::{Failure, Global, network, print_results, say};
+use super::{Failure, Global, network, print_results, say, warn};
 use crate::checkpoint::{Tensor, atomic};
 use crate::cost::layers;
 use crate::data::{Images, Invert, load_images};
@@ -111,6 +111,10 @@ fn images(command: &InspectCommand) -> Result<Option<Images>, Failure> {
     };
     let mut images = load_images(path, command.invert)?;
     if let Some(count) = command.images {
+        let held = images.len();
+        if (count as usize) > held {
+            warn(&format!("{} holds {held} images, so not {count} are looked at", path.display()));
+        }
         images.pixels.truncate(count as usize * images.height * images.width);
     }
     Ok(Some(images))

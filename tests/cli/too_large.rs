@@ -63,3 +63,10 @@ fn sizes_that_pass_the_check_can_be_recorded() {
     }
     assert!(recorded > 100, "{recorded}");
 }
+
+#[test]
+fn the_advice_names_what_makes_it_large() {
+    let place = Place::new(12, 4);
+    let reduced = "--maps 2 --reduce1x1 1048576 --num-fc1 4 --batch-size 8";
+    assert_refused(&place, reduced, &["any adapter", "--reduce1x1"]);
+}
