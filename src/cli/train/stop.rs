@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM and a terminal that is closed: the first asks the run to save and end, the second
-//! ends it at once.
+//! Ctrl-C, SIGTERM and a terminal that is closed: each asks the run to save and end, a second Ctrl-C or
+//! SIGTERM ends it at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,16 @@ impl Stop {
     /// Listens from now on.
     pub(super) fn listen() -> Result<Stop, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup()) {
-            // In this order, so that the signal which asks is not taken for the second one. A
+        let failed = |why| Failure::new(format!("cannot listen for Ctrl-C: {why}"));
+        for signal in [SIGINT, SIGTERM] {
+            // Before the flag is, so that the signal which asks is not taken for the second one. A
             // process that a signal has ended is known by 128 and the signal's number.
             flag::register_conditional_shutdown(signal, 128 + signal, asked.clone())
-                .and_then(|_| flag::register(signal, asked.clone()))
-                .map_err(|why| Failure::new(format!("cannot listen for Ctrl-C: {why}")))?;
+                .map_err(failed)?;
+        }
+        // The shell and the system may both tell of a closed terminal, so that one only asks.
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangup()) {
+            flag::register(signal, asked.clone()).map_err(failed)?;
         }
         Ok(Stop(asked))
     }
