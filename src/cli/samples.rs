@@ -9,9 +9,10 @@ use crate::data::{DataError, Dataset, Images, load_labelled, read_labelled};
 
 /// As [`load_labelled`], with a progress bar.
 pub(super) fn load(path: &Path) -> Result<Dataset, DataError> {
-    let file = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    match file {
-        Ok((facts, file)) if facts.is_file() => {
+    // A pipe can be opened but once.
+    let facts = std::fs::metadata(path).ok().filter(|facts| facts.is_file());
+    match facts.map(|facts| (facts, File::open(path))) {
+        Some((facts, Ok(file))) => {
             let template =
                 "loading digits {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
             let bar = progress_bar(facts.len(), template);
@@ -30,11 +31,15 @@ pub(super) struct Samples {
     pub(super) labels: Vec<u8>,
     pub(super) train: usize,
     pub(super) validation: usize,
+    /// Of the whole training file.
+    pub(super) fingerprint: String,
 }
 
 impl Samples {
     pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
-        let (train, validation) = load(&config.train)?.split_validation(config.val_rows)?;
+        let train = load(&config.train)?;
+        let fingerprint = train.fingerprint();
+        let (train, validation) = train.split_validation(config.val_rows)?;
         let test = load(&config.test)?;
         let (trained, validated) = (train.len(), validation.len());
         let Dataset { mut images, mut labels } = train;
@@ -43,7 +48,7 @@ impl Samples {
             labels.extend_from_slice(&part.labels);
         }
         network::check_fits(config, &images)?;
-        Ok(Samples { images, labels, train: trained, validation: validated })
+        Ok(Samples { images, labels, train: trained, validation: validated, fingerprint })
     }
 
     pub(super) fn validation(&self) -> std::ops::Range<usize> {

@@ -5,11 +5,12 @@ mod profile;
 mod recover;
 mod report;
 mod result;
+mod resume;
 mod run;
 mod save;
 mod stop;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -17,10 +18,11 @@ use clap::{Args, ValueEnum};
 use self::out::{open_metrics, open_out, refuse_to_replace};
 use self::profile::Profiling;
 use self::report::Shown;
+use self::resume::{check_config, check_data, load};
 use self::run::{Outputs, Run};
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
-use crate::checkpoint::{self, Checkpoint, Lock, Tensor, WeightFile};
+use crate::checkpoint::{Checkpoint, Lock, Tensor, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::Batches;
 use crate::model;
@@ -120,6 +122,9 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         _ => None,
     };
     let origin = resumed.as_ref().map(|checkpoint| &checkpoint.origin);
+    if let (Some(out), Some(origin)) = (&command.out, origin) {
+        check_config(out, origin);
+    }
     let config = match origin {
         Some(origin) => command.settings.over(&origin.config).map_err(Failure::config)?,
         None => command.settings.resolve().map_err(Failure::config)?,
@@ -144,6 +149,9 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         say(&format!("all {done} steps are done; a larger --steps goes on"));
     }
     let samples = Samples::load(&config)?;
+    if let Some(origin) = origin {
+        check_data(origin, &samples, &config, command.settings.train.is_some())?;
+    }
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     Recordings::check(&config)?;
     let mut recordings = Recordings::training(&config, samples.labels.len());
@@ -199,18 +207,6 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
     let outputs = Outputs { saver, metrics, seconds_before, profiling, shown };
     Run::new(command, config, samples, trainer, outputs)
-}
-
-/// The newest whole checkpoint. Says which newer ones are damaged.
-fn load(out: &Path) -> Result<Checkpoint, Failure> {
-    let (checkpoint, damaged) = checkpoint::load(out)?;
-    for error in &damaged {
-        warn(&error.to_string());
-    }
-    if !damaged.is_empty() {
-        warn(&format!("going back to the checkpoint of step {}", checkpoint.origin.step));
-    }
-    Ok(checkpoint)
 }
 
 /// The checkpoint's; the given file's, but for the layers to reset; or the initial values.

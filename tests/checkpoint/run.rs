@@ -37,7 +37,7 @@ fn the_newest_are_kept_and_the_best_weights() {
         let best = [None, Some(2), Some(3), Some(3), Some(3), Some(3), Some(7), Some(7)];
         for (step, (accuracy, best)) in (1..).zip(accuracies.into_iter().zip(best)) {
             let config = Config { keep, ..quick() };
-            save_as(run, &Origin { step, config, validation_accuracy: accuracy });
+            save_as(run, &Origin { config, validation_accuracy: accuracy, ..origin(step) });
             let kept = (step + 1).saturating_sub(keep as u64).max(1)..=step;
             assert_eq!(steps(run), kept.map(|s| format!("step-{s:06}")).collect::<Vec<_>>());
             assert_eq!(step_of(run.join(MODEL_FILE)), step);

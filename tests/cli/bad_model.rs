@@ -162,3 +162,16 @@ fn weights_of_another_program() {
         succeed_all(&tiny(&place, "out", &format!("--init-weights {path}")));
     }
 }
+
+#[test]
+fn a_folder_without_a_model_is_said_to_be_one() {
+    let place = Place::new(12, 4);
+    let folder = place.path("empty");
+    std::fs::create_dir(&folder).expect("made");
+    let digits = place.path("test.csv");
+    let parts = [folder.as_str(), "holds no model.safetensors", "inception train --out"];
+    assert_fails(&["test", "--model", &folder, "--test", &digits], 1, &parts);
+    assert_fails(&["predict", "--model", &folder, &digits], 1, &parts);
+    assert_fails(&["inspect", &folder], 1, &parts);
+    assert_train_fails(&place, &format!("--init-weights {folder}"), &parts);
+}

@@ -15,8 +15,11 @@ mod folder;
 mod inspect;
 mod measure;
 mod networks;
+#[cfg(unix)]
+mod pipes;
 mod profile;
 mod report;
+mod resumed;
 mod say;
 mod selftest;
 mod terminal;
