@@ -181,9 +181,14 @@ impl TrainArgs {
 /// The keys that are set.
 fn table(args: &TrainArgs) -> Result<Table, ConfigError> {
     // What no table can hold.
-    let paths = [("train", &args.train), ("test", &args.test)];
+    let network = match &args.network {
+        Some(NetworkSource::File(path)) => Some(path),
+        _ => None,
+    };
+    let paths =
+        [("train", args.train.as_ref()), ("test", args.test.as_ref()), ("network", network)];
     for (key, path) in paths {
-        path.as_ref().map_or(Ok(()), |path| super::check_path(key, path))?;
+        path.map_or(Ok(()), |path| super::check_path(key, path))?;
     }
     let mut table = Table::try_from(args).map_err(ConfigError::encode)?;
     table.remove("preset");
