@@ -44,11 +44,11 @@ pub(super) fn random(config: &Config, steps: usize, largest: usize) -> (Images, 
     let enough = IMAGES.min(BYTES / pixels(config)).max(BATCHES * largest);
     let count = wanted.min(enough).max(config.batch_size + 1);
     let mut random = Pcg64Mcg::seed_from_u64(config.seed);
-    let mut pixels = vec![0; count * pixels(config)];
-    random.fill(&mut pixels[..]);
+    let mut bytes = vec![0; count * pixels(config)];
+    random.fill(&mut bytes[..]);
     let classes = network.classes().min(256) as u32; // a label is a byte
     let labels = (0..count).map(|_| random.random_range(0..classes) as u8).collect();
-    (Images { path: "random images".into(), height, width, channels, pixels }, labels)
+    (Images { path: "random images".into(), height, width, channels, pixels: bytes }, labels)
 }
 
 /// Bytes of an image.
