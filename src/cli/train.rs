@@ -76,6 +76,9 @@ pub(super) struct TrainCommand {
     /// Lose the device before this step; given again, the next device too: for tests
     #[arg(long, value_name = "STEP", hide = true)]
     lose_device_at: Vec<u64>,
+    /// Let the device hang instead: for tests
+    #[arg(long, requires = "lose_device_at", hide = true)]
+    hang_instead: bool,
 }
 
 /// Which steps are checked.
