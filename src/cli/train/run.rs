@@ -55,8 +55,11 @@ pub(super) struct Run {
     pub(super) validation: Option<(u64, f64)>,
     pub(super) shown: Shown,
     /// Before which step to lose the device, and how: for tests.
-    lose_at: Option<(u64, fn(&Gpu))>,
+    lose_at: Option<(u64, Lose)>,
 }
+
+/// A way to lose a device.
+type Lose = fn(&Gpu);
 
 impl Run {
     pub(super) fn new(
@@ -68,7 +71,7 @@ impl Run {
     ) -> Result<Run, Failure> {
         let Outputs { saver, metrics, seconds_before, profiling, shown } = outputs;
         let first_step = trainer.step();
-        let lose = if command.hang_instead { Gpu::hang } else { Gpu::lose };
+        let lose: Lose = if command.hang_instead { Gpu::hang } else { Gpu::lose };
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
         let bar = progress_bar(config.steps, template).with_position(first_step);
         bar.reset_eta();
