@@ -26,6 +26,10 @@ use crate::network::Network;
 /// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
 const MAX_SIZE: u64 = 1 << 20;
 
+/// The most Inception modules. Time and kernels grow with them, and no network of this kind has more
+/// than some ten.
+const MAX_MODULES: usize = 64;
+
 /// The largest whole number that a TOML file can hold.
 const MAX_COUNT: u64 = i64::MAX as u64;
 
@@ -244,6 +248,11 @@ impl Config {
         }
         if self.maps.is_empty() {
             return Err(bad("maps", "empty", "a list of one or more channel counts"));
+        }
+        if self.maps.len() > MAX_MODULES {
+            let (count, allowed) =
+                (self.maps.len(), format!("of at most {MAX_MODULES}, one a module"));
+            return Err(bad("maps", format!("a list of {count} channel counts"), allowed));
         }
         let maps = self.maps.iter().map(|&n| ("maps", n));
         let sizes = [

@@ -81,6 +81,9 @@ pub(super) struct TrainCommand {
     /// Whether this process has begun the run in `out`, so that what lies there is its own.
     #[arg(skip)]
     begun: bool,
+    /// Let the device hang instead: for tests
+    #[arg(long, requires = "lose_device_at", hide = true)]
+    hang_instead: bool,
 }
 
 /// Which steps are checked.
@@ -169,7 +172,9 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     if resumed.is_none() && parameters.iter().any(|(name, _)| frozen(name) && random(name)) {
         warn("layers are frozen at random values; --init-weights gives them trained ones");
     }
-    let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
+    let gpu = open_gpu(global)?;
+    samples.check(&config, &gpu)?;
+    let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     say(&format!(
         "network: {} parameters{}, {} of device memory; {} training, {} validation, {} test digits",

@@ -50,6 +50,10 @@ fn each_value_out_of_bounds_is_named() {
     let empty = Config { maps: vec![], ..other() };
     let message = "maps is empty; it must be a list of one or more channel counts";
     assert_eq!(empty.validate().unwrap_err().to_string(), message);
+    let many = |modules| Config { maps: vec![1; modules], ..other() }.validate();
+    let message = "maps is a list of 65 channel counts; it must be of at most 64, one a module";
+    assert_eq!(many(65).unwrap_err().to_string(), message);
+    assert!(many(64).is_ok());
     let nameless = Config { test: "".into(), ..other() };
     let message = "test is \"\"; it must be a path of valid UTF-8";
     assert_eq!(nameless.validate().unwrap_err().to_string(), message);
@@ -180,6 +184,7 @@ fn a_bad_stored_configuration_is_refused() {
         (&json.replace("\"seed\"", "\"sead\""), "unknown field `sead`"),
         (&json.replace("\"seed\":9223372036854775807,", ""), "missing field `seed`"),
         (&json.replace("[3,4,5]", "[]"), "maps is empty"),
+        (&json.replace("[3,4,5]", &format!("[1{}]", ",1".repeat(99_999))), "100000 channel counts"),
         (&json.replace("0.003", "1e999"), "number out of range"),
         (&"[".repeat(100_000), "the stored configuration"),
     ];
