@@ -218,30 +218,36 @@ function answer({ pixels, probabilities, towers }) {
   const sure = probabilities[best];
   say("answer", `${sure > 0.9 ? "This is a" : sure > 0.5 ? "Probably a" : "Perhaps a"} ${best}`);
   probabilities.forEach((part, digit) => set_bar(bars[digit], part, digit === best, percent(part)));
-  picture(get("seen"), 28, 28, (at) => [pixels[at], pixels[at], pixels[at]]);
+  picture(get("seen"), 28, 28, GREY, (at) => pixels[at]);
   show_maps(towers);
   performance.mark("answered");
 }
 
-function picture(canvas, width, height, colour) {
+/// Draws a picture whose pixels, from 0 to 255, are numbers of colours.
+function picture(canvas, width, height, colours, pixel) {
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let at = 0; at < width * height; at++) {
-    const [red, green, blue] = colour(at);
-    image.data.set([red, green, blue, 255], at * 4);
-  }
+  const whole = new Uint32Array(image.data.buffer);
+  for (let at = 0; at < whole.length; at++) whole[at] = colours[pixel(at)];
   context.putImageData(image, 0, 0);
 }
 
-/// From black through purple and orange to light yellow.
-const HEAT = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
-
-function heat(part) {
-  const place = Math.min(Math.max(part, 0), 1) * (HEAT.length - 1);
-  const low = Math.min(Math.floor(place), HEAT.length - 2);
-  return HEAT[low].map((from, i) => from + (HEAT[low + 1][i] - from) * (place - low));
+/// 256 colours, as the four bytes of a pixel, by a function of 0 to 1 that gives red, green and blue.
+function palette(colour) {
+  const colours = Array.from({ length: 256 }, (_, at) => [...colour(at / 255), 255]);
+  return new Uint32Array(new Uint8ClampedArray(colours.flat()).buffer);
 }
+
+const GREY = palette((part) => [part * 255, part * 255, part * 255]);
+
+/// From black through purple and orange to light yellow.
+const HEAT = palette((part) => {
+  const colours = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
+  const place = part * (colours.length - 1);
+  const low = Math.min(Math.floor(place), colours.length - 2);
+  return colours[low].map((from, i) => from + (colours[low + 1][i] - from) * (place - low));
+});
 
 function show_maps(towers) {
   const boxes = [...get("maps").children];
@@ -263,10 +269,10 @@ function show_maps(towers) {
       row.append(canvas);
     }
     while (row.children.length > count) row.lastChild.remove();
-    const most = Math.max(...maps, 1e-9);
+    const scale = 255 / maps.reduce((most, value) => Math.max(most, value), 1e-9);
     [...row.children].forEach((canvas, map) => {
       const first = map * height * width;
-      picture(canvas, width, height, (at) => heat(maps[first + at] / most));
+      picture(canvas, width, height, HEAT, (at) => Math.round(maps[first + at] * scale));
     });
   });
 }
@@ -459,10 +465,13 @@ get("selftest").addEventListener("click", () => {
 async function start() {
   ready = false;
   start_worker();
-  const { facts, timestamps } = await call("open");
+  const opened = call("open");
+  const loaded = load_shipped();
+  loaded.catch(() => {}); // heard below, unless opening fails, and then of that
+  const { facts, timestamps } = await opened;
   say("device", `${facts.name} (${facts.kind}), ${timestamps ? "with" : "without"} timestamps; ` +
     `inception-wgpu through WebGPU in WebAssembly.`);
-  await load_shipped();
+  await loaded;
 }
 
 async function begin() {

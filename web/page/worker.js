@@ -3,7 +3,7 @@
 import init, { Classifier, Training, normalized, open } from "./inception_web.js";
 
 let device;
-let classifier;
+let classifier; // the promise of one
 let training;
 // One thing at a time on each of the two networks.
 const queues = { drawing: Promise.resolve(), training: Promise.resolve() };
@@ -23,6 +23,13 @@ async function bytes_of(url) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+// Makes the network ready while its weights are on their way: drivers compile at a kernel's first use.
+async function compiled(opened) {
+  const made = new Classifier(await opened);
+  (await made.classify(new Uint8Array(28 * 28))).free();
+  return made;
+}
+
 async function begun() {
   if (!training) {
     const [train, test] = await Promise.all(
@@ -34,17 +41,15 @@ async function begun() {
 
 const calls = {
   async open() {
-    await init();
-    device = await open();
+    const opened = init().then(open);
+    classifier = compiled(opened);
+    classifier.catch(() => {}); // told by what waits for it
+    device = await opened;
     return { facts: JSON.parse(device.facts()), timestamps: device.has_timestamps() };
   },
   async load({ name, bytes }) {
-    const loaded = new Classifier(device, name, bytes ?? await bytes_of(name));
-    // Drivers compile at a kernel's first use, which need not wait for the first picture.
-    (await loaded.classify(new Uint8Array(28 * 28))).free();
-    classifier?.free();
-    classifier = loaded;
-    return JSON.parse(classifier.about());
+    const [weights, made] = await Promise.all([bytes ?? bytes_of(name), classifier]);
+    return JSON.parse(made.load(device, name, weights));
   },
   async classify({ name, bytes }) {
     let pixels;
@@ -53,7 +58,7 @@ const calls = {
     } catch (error) {
       return { unusable: error.message };
     }
-    const look = await classifier.classify(pixels);
+    const look = await (await classifier).classify(pixels);
     const tower = (at) => ({
       name: look.tower_name(at),
       size: [...look.tower_size(at)],

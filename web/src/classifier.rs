@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use inception::checkpoint::WeightFile;
-use inception::config::Config;
+use inception::config::{Config, Preset};
 use inception::data::{Images, Invert, PIXELS, SIDE, read_images};
 use inception::inspect::{Probe, Recorded};
 use inception::train::Recordings;
@@ -12,11 +12,10 @@ use wasm_bindgen::prelude::*;
 
 use crate::Device;
 
-/// A trained network on the device.
+/// A network on the device that classifies.
 #[wasm_bindgen]
 pub struct Classifier {
     probe: Probe,
-    about: String,
 }
 
 /// What the network sees in a picture.
@@ -56,30 +55,44 @@ pub(crate) fn read_weights(name: &str, bytes: Vec<u8>) -> Result<(WeightFile, Co
     Ok((file, config))
 }
 
+/// A network that classifies one picture, suited to the device.
+fn recorded(device: &Device, config: &Config) -> Result<Recorded, JsError> {
+    let mut recorded = Recorded::new(config, 1);
+    recorded.fit(&device.target())?;
+    Ok(recorded)
+}
+
 #[wasm_bindgen]
 impl Classifier {
-    /// Makes the network of a `model.safetensors` ready; `name` stands for it in errors.
+    /// Makes the quick network ready, which takes longer than anything that follows. Its weights are
+    /// zero, so it knows nothing yet.
     #[wasm_bindgen(constructor)]
-    pub fn new(device: &Device, name: &str, weights: Vec<u8>) -> Result<Classifier, JsError> {
+    pub fn new(device: &Device) -> Result<Classifier, JsError> {
+        let recorded = recorded(device, &Config::preset(Preset::Quick))?;
+        Ok(Classifier { probe: Probe::new(device.0.clone(), recorded)? })
+    }
+
+    /// Takes the weights of a `model.safetensors`, and its network if that is another; `name` stands
+    /// for it in errors. What is known of the weights, as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with the file; nothing has changed then.
+    pub fn load(&mut self, device: &Device, name: &str, weights: Vec<u8>) -> Result<String, JsError> {
         let (file, config) = read_weights(name, weights)?;
         let parameters = Recordings::inference(&config, 1).parameters();
         let tensors = file.tensors_matching(&parameters)?;
-        let mut recorded = Recorded::new(&config, 1);
-        recorded.fit(&device.target())?;
-        let mut probe = Probe::new(device.0.clone(), recorded)?;
-        tensors.iter().for_each(|tensor| probe.set(tensor.name, tensor.bytes));
+        let recorded = recorded(device, &config)?;
+        if recorded != *self.probe.recorded() {
+            self.probe = Probe::new(device.0.clone(), recorded)?;
+        }
+        tensors.iter().for_each(|tensor| self.probe.set(tensor.name, tensor.bytes));
         let about = json!({
             "step": file.origin().map(|origin| origin.step),
             "validation_accuracy": file.origin().and_then(|origin| origin.validation_accuracy),
             "maps": config.maps,
             "parameters": tensors.iter().map(|tensor| tensor.values().count()).sum::<usize>(),
         });
-        Ok(Classifier { probe, about: about.to_string() })
-    }
-
-    /// What is known of the weights, as JSON.
-    pub fn about(&self) -> String {
-        self.about.clone()
+        Ok(about.to_string())
     }
 
     /// Classifies a picture that is [`normalized`].
