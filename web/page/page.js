@@ -100,25 +100,28 @@ function stroke(from, to) {
   ink.stroke();
 }
 
+// The mouse, finger or pen that draws; what else touches the paper meanwhile, such as a palm, does not.
 let pen = null;
 paper.addEventListener("pointerdown", (event) => {
-  if (event.button !== 0) return;
+  if (event.button !== 0 || pen) return;
   if (file) clear();
   paper.setPointerCapture(event.pointerId);
-  pen = place(event);
-  stroke(pen, pen);
+  pen = { id: event.pointerId, at: place(event) };
+  stroke(pen.at, pen.at);
   drawn();
 });
 paper.addEventListener("pointermove", (event) => {
-  if (!pen) return;
+  if (pen?.id !== event.pointerId) return;
   for (const each of event.getCoalescedEvents?.() ?? [event]) {
     const to = place(each);
-    stroke(pen, to);
-    pen = to;
+    stroke(pen.at, to);
+    pen.at = to;
   }
   drawn();
 });
-for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => { pen = null; });
+for (const end of ["pointerup", "pointercancel"]) {
+  paper.addEventListener(end, (event) => { if (pen?.id === event.pointerId) pen = null; });
+}
 
 function drawn() {
   shown = true;
@@ -501,6 +504,7 @@ get("retry").addEventListener("click", () => {
 
 clear();
 show_training();
+performance.mark("listening"); // marks are for tests and measurements
 await begin();
 if (new URLSearchParams(location.search).has("selftest") && navigator.gpu) {
   get("selftest").scrollIntoView();

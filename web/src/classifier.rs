@@ -77,7 +77,12 @@ impl Classifier {
     ///
     /// # Errors
     /// What is wrong with the file; nothing has changed then.
-    pub fn load(&mut self, device: &Device, name: &str, weights: Vec<u8>) -> Result<String, JsError> {
+    pub fn load(
+        &mut self,
+        device: &Device,
+        name: &str,
+        weights: Vec<u8>,
+    ) -> Result<String, JsError> {
         let (file, config) = read_weights(name, weights)?;
         let parameters = Recordings::inference(&config, 1).parameters();
         let tensors = file.tensors_matching(&parameters)?;
