@@ -3,9 +3,9 @@
 use super::{is, set_size, size};
 use crate::recording::Pass;
 
-/// Threads below which each takes one pixel. A GPU runs many more than these at once, so larger tiles
-/// would leave most of it idle; and the less a kernel repeats, the sooner it is compiled, which for a
-/// single picture takes longer than anything else.
+/// Threads below which each takes one group of columns of one pixel. A GPU runs many more than these at
+/// once, so larger tiles would leave most of it idle; and the less a kernel repeats, the sooner it is
+/// compiled, which for a single picture takes longer than anything else.
 const FEW: u32 = 1024;
 
 /// The pass with tiles no larger than its work is worth. The sums are the same, in the same order.
@@ -21,7 +21,13 @@ pub fn plain_variant(pass: &Pass) -> Pass {
         let rows = plain.rows.as_mut().expect("pixels can be cut");
         rows.per_thread = 1;
         plain.threads[rows.axis] = rows.threads();
-        set_size(&mut plain, "TILE", 1);
+        let groups = size(pass, "GROUPS");
+        plain.threads[0] = groups as u32;
+        let size_x = groups.next_power_of_two().min(8);
+        for (name, value) in [("TILE", 1), ("SPAN", 1), ("SIZE_X", size_x), ("SIZE_Y", 64 / size_x)]
+        {
+            set_size(&mut plain, name, value);
+        }
     }
     plain
 }

@@ -226,7 +226,7 @@ function answer({ pixels, probabilities, towers }) {
   performance.mark("answered");
 }
 
-/// Draws a picture whose pixels, from 0 to 255, are numbers of colours.
+/// Draws a picture whose pixels, from 0 to 255, are numbers of colours; any other has none.
 function picture(canvas, width, height, colours, pixel) {
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
@@ -257,7 +257,7 @@ function show_maps(towers) {
   if (boxes.length !== towers.length) {
     get("maps").replaceChildren(...towers.map(() => {
       const box = document.createElement("div");
-      box.innerHTML = `<h3></h3><div class="row"></div>`;
+      box.innerHTML = `<h3></h3><canvas aria-hidden="true"></canvas>`;
       return box;
     }));
   }
@@ -265,17 +265,18 @@ function show_maps(towers) {
     const box = get("maps").children[index];
     const count = maps.length / (height * width);
     box.firstChild.textContent = `${name}: ${count} maps`;
-    const row = box.lastChild;
-    while (row.children.length < count) {
-      const canvas = document.createElement("canvas");
-      canvas.setAttribute("aria-hidden", "true");
-      row.append(canvas);
-    }
-    while (row.children.length > count) row.lastChild.remove();
     const scale = 255 / maps.reduce((most, value) => Math.max(most, value), 1e-9);
-    [...row.children].forEach((canvas, map) => {
-      const first = map * height * width;
-      picture(canvas, width, height, HEAT, (at) => Math.round(maps[first + at] * scale));
+    // Four in a row, a pixel apart, which has no colour.
+    const [wide, high] = [width + 1, height + 1];
+    const across = Math.min(count, 4) * wide - 1;
+    const canvas = box.lastChild;
+    canvas.style.width = `${across * 2}px`;
+    picture(canvas, across, Math.ceil(count / 4) * high - 1, HEAT, (at) => {
+      const [x, y] = [at % across, Math.floor(at / across)];
+      const map = Math.floor(y / high) * 4 + Math.floor(x / wide);
+      const [column, row] = [x % wide, y % high];
+      if (map >= count || column === width || row === height) return -1;
+      return Math.round(maps[(map * height + row) * width + column] * scale);
     });
   });
 }
@@ -290,6 +291,7 @@ async function load(name, bytes, note) {
   ready = true;
   say("weights-note", note(about));
   get("shipped").hidden = name === SHIPPED;
+  if (!shown) await call("warm");
   classify();
 }
 

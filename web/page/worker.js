@@ -9,6 +9,7 @@ let training;
 const queues = { drawing: Promise.resolve(), training: Promise.resolve() };
 const queue_of = {
   load: "drawing",
+  warm: "drawing",
   classify: "drawing",
   begin: "training",
   train: "training",
@@ -23,13 +24,6 @@ async function bytes_of(url) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-// Makes the network ready while its weights are on their way: drivers compile at a kernel's first use.
-async function compiled(opened) {
-  const made = new Classifier(await opened);
-  (await made.classify(new Uint8Array(28 * 28))).free();
-  return made;
-}
-
 async function begun() {
   if (!training) {
     const [train, test] = await Promise.all(
@@ -42,7 +36,8 @@ async function begun() {
 const calls = {
   async open() {
     const opened = init().then(open);
-    classifier = compiled(opened);
+    // Compiled while its weights are on their way.
+    classifier = opened.then((opened) => new Classifier(opened));
     classifier.catch(() => {}); // told by what waits for it
     device = await opened;
     return { facts: JSON.parse(device.facts()), timestamps: device.has_timestamps() };
@@ -51,6 +46,8 @@ const calls = {
     const [weights, made] = await Promise.all([bytes ?? bytes_of(name), classifier]);
     return JSON.parse(made.load(device, name, weights));
   },
+  // Some drivers compile at a kernel's first use, which need not wait for the first picture.
+  async warm() { (await (await classifier).classify(new Uint8Array(28 * 28))).free(); },
   async classify({ name, bytes }) {
     let pixels;
     try {
