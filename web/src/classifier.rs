@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use inception::checkpoint::WeightFile;
 use inception::config::{Config, Preset};
-use inception::data::{Images, Invert, PIXELS, SIDE, read_images};
+use inception::data::{Images, Invert, LABELS, PIXELS, SIDE, read_images};
 use inception::inspect::{Probe, Recorded};
 use inception::train::Recordings;
 use serde_json::json;
@@ -52,6 +52,15 @@ pub(crate) fn read_weights(name: &str, bytes: Vec<u8>) -> Result<(WeightFile, Co
         )));
     };
     Recordings::check(&config)?;
+    let network = config.network();
+    let [height, width, channels] = network.image;
+    if (network.image, network.classes()) != ([SIDE, SIDE, 1], LABELS) {
+        return Err(JsError::new(&format!(
+            "{name} is of a network of {} classes for pictures of {height}x{width}x{channels}: this \
+             page has grey ones of {SIDE}x{SIDE}, of {LABELS} digits",
+            network.classes()
+        )));
+    }
     Ok((file, config))
 }
 
@@ -105,7 +114,8 @@ impl Classifier {
         if pixels.len() != PIXELS {
             return Err(JsError::new("a picture of another size than 28x28"));
         }
-        let images = Images { path: "a picture".into(), height: SIDE, width: SIDE, channels: 1, pixels };
+        let images =
+            Images { path: "a picture".into(), height: SIDE, width: SIDE, channels: 1, pixels };
         let probabilities = self.probe.infer_async(&images, 0..1).await?[0].to_vec();
         let mut towers: Vec<Tower> = Vec::new();
         let recorded = self.probe.recorded();
