@@ -102,6 +102,31 @@ fn presets_are_valid_and_as_published() {
     assert_eq!(quick, Config::preset(Preset::Quick));
     assert_eq!((quick.steps, quick.log_every), (1000, 10));
     assert_eq!((quick.scale, quick.init), (Scale::Unit, Init::He));
+    let best = args(&["--preset", "best"]).resolve().unwrap();
+    assert_eq!(best, Config::preset(Preset::Best));
+    assert_eq!(best.network().modules().count(), 3);
+}
+
+#[test]
+fn the_learning_rate_rises_and_falls() {
+    let config = Config {
+        learning_rate: 8.0,
+        steps: 12,
+        warmup: 4,
+        decay: Decay::Cosine,
+        ..Config::preset(Preset::Quick)
+    };
+    let rates = |config: &Config| -> Vec<f64> {
+        (0..13).map(|step| (config.learning_rate_at(step) * 1e9).round() / 1e9).collect()
+    };
+    let half =
+        |angle: f64| ((4.0 + 4.0 * (angle * std::f64::consts::PI / 8.0).cos()) * 1e9).round() / 1e9;
+    let falling: Vec<f64> = (0..9).map(|step| half(f64::from(step))).collect();
+    assert_eq!(rates(&config), [&[2.0, 4.0, 6.0, 8.0][..], &falling].concat());
+    let flat = Config { decay: Decay::None, warmup: 2, ..config.clone() };
+    assert_eq!(rates(&flat)[..4], [4.0, 8.0, 8.0, 8.0]);
+    let longer = Config { warmup: 100, ..config };
+    assert_eq!(longer.learning_rate_at(11), 0.96);
 }
 
 #[test]

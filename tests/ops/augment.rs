@@ -1,8 +1,9 @@
 //! Images changed at random.
 
 use inception::ops::{Augmentation, PlainAugment};
+use inception::reference::fixed;
 
-use crate::check::{self, Lab, Random, Reference, fixed, whole};
+use crate::check::{self, Lab, Random, Reference, whole};
 
 const NOTHING: Augmentation = Augmentation { sine: 0.0, zoom: 0.0, shift: 0.0, mirror: false };
 
