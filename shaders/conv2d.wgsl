@@ -7,8 +7,8 @@
 // dw[s, ky, kx, c, n] = sum over the pixels p of split s of x[p's window at ky, kx, c] dy[p, n]
 //
 // An implicit matrix product: padding is handled where x is loaded. Each thread keeps a tile in
-// registers: `forward` and `backward_x` TILE pixels by 2 groups of columns, `backward_w` TILE rows
-// (ky, kx, c) by 2 groups of columns over the pixels of one split, which `sum_rows` adds. Lines
+// registers: `forward` and `backward_x` TILE pixels by SPAN groups of columns, `backward_w` TILE rows
+// (ky, kx, c) by SPAN groups of columns over the pixels of one split, which `sum_rows` adds. Lines
 // between `//: for` and `//: end` are repeated by the host, those after `//: if` may go.
 
 alias Columns = f32; // or vec4<f32> when the columns of w are a multiple of 4
@@ -39,10 +39,12 @@ const SPLIT: u32 = 64u; // pixels in a split of backward_w
 const SIZE_X: u32 = 8u; // threads of a workgroup along the columns
 const SIZE_Y: u32 = 8u; // along pixels or rows: SIZE_X * SIZE_Y is a multiple of any subgroup
 const TILE: u32 = 1u;
+const SPAN: u32 = 1u; // groups of columns that a thread takes
 const FIRST_ROW: u32 = 0u; // the first pixel, of backward_w the first split, of this part
 const ROWS: u32 = 1u; // pixels or splits of this part
-const HALF: u32 = (GROUPS + 1u) / 2u;
+const BLOCKS: u32 = (GROUPS + SPAN - 1u) / SPAN; // threads along the columns
 const r0 = 0u;
+const g0 = 0u;
 const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -73,6 +75,12 @@ fn source(p: u32, ky: i32, kx: i32) -> i32 {
     return select(-1i, index, inside);
 }
 
+// The group of columns number `g` of a thread: neighbouring threads take neighbouring columns, so that
+// their loads are contiguous. Beyond the last group it is that one again, whose sums are dropped.
+fn group(thread: u32, g: u32) -> u32 {
+    return min(thread + g * BLOCKS, GROUPS - 1u);
+}
+
 fn tap(index: i32, c: u32) -> f32 {
     return select(0.0, x[u32(max(index, 0i)) + c], index >= 0i);
 }
@@ -91,28 +99,25 @@ fn finish(i: u32, value: Columns) -> Columns {
     return result;
 }
 
-fn store(p: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
-    if (p < FIRST_ROW + ROWS) {
-        let i = p * Y_STRIDE + Y_FIRST;
-        y[i + n0] = finish(i + n0, first);
-        if (n1 < GROUPS) {
-            y[i + n1] = finish(i + n1, second);
-        }
+fn store(p: u32, n: u32, value: Columns) {
+    if (p < FIRST_ROW + ROWS && n < GROUPS) {
+        let i = p * Y_STRIDE + Y_FIRST + n;
+        y[i] = finish(i, value);
     }
 }
 
-fn convolve(id: vec3<u32>, first0: Columns, first1: Columns) {
-    // Neighbouring threads take neighbouring columns: their loads of w are contiguous.
-    let n0 = id.x;
-    let n1 = id.x + HALF;
+fn convolve(id: vec3<u32>, first: array<Columns, SPAN>) {
     let pixel = FIRST_ROW + id.y * TILE;
-    if (n0 >= HALF || pixel >= FIRST_ROW + ROWS) {
+    if (id.x >= BLOCKS || pixel >= FIRST_ROW + ROWS) {
         return;
     }
-    let last = min(n1, GROUPS - 1u);
+    //: for g0 in SPAN
+    let n_g0 = group(id.x, g0);
+    //: end
     //: for r0 in TILE
-    var sum0_r0 = first0;
-    var sum1_r0 = first1;
+    //: for g0 in SPAN
+    var sum_r0_g0 = first[g0];
+    //: end
     //: end
     for (var ky = 0i; ky < KERNEL_H; ky++) {
         for (var kx = 0i; kx < KERNEL_W; kx++) {
@@ -121,29 +126,37 @@ fn convolve(id: vec3<u32>, first0: Columns, first1: Columns) {
             //: end
             let row = u32(ky * KERNEL_W + kx) * CHANNELS;
             for (var c = 0u; c < CHANNELS; c++) {
-                let w0 = w[(row + c) * GROUPS + n0];
-                let w1 = w[(row + c) * GROUPS + last];
+                //: for g0 in SPAN
+                let w_g0 = w[(row + c) * GROUPS + n_g0];
+                //: end
                 //: for r0 in TILE
                 let value_r0 = tap(index_r0, c);
-                sum0_r0 += value_r0 * w0;
-                sum1_r0 += value_r0 * w1;
+                //: for g0 in SPAN
+                sum_r0_g0 += value_r0 * w_g0;
+                //: end
                 //: end
             }
         }
     }
     //: for r0 in TILE
-    store(pixel + r0, n0, n1, sum0_r0, sum1_r0);
+    //: for g0 in SPAN
+    store(pixel + r0, id.x + g0 * BLOCKS, sum_r0_g0);
+    //: end
     //: end
 }
 
 @compute @workgroup_size(SIZE_X, SIZE_Y)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
-    convolve(id, bias[min(id.x, GROUPS - 1u)], bias[min(id.x + HALF, GROUPS - 1u)]);
+    var first: array<Columns, SPAN>;
+    //: for g0 in SPAN
+    first[g0] = bias[group(id.x, g0)];
+    //: end
+    convolve(id, first);
 }
 
 @compute @workgroup_size(SIZE_X, SIZE_Y)
 fn backward_x(@builtin(global_invocation_id) id: vec3<u32>) {
-    convolve(id, Columns(0.0), Columns(0.0));
+    convolve(id, array<Columns, SPAN>());
 }
 
 @compute @workgroup_size(SIZE_X, SIZE_Y)
@@ -170,45 +183,46 @@ fn at(image: i32, p: vec2<i32>, c: i32) -> f32 {
     return select(0.0, x[u32(select(0i, index, inside))], inside);
 }
 
-fn store_dw(split: u32, row: u32, n0: u32, n1: u32, first: Columns, second: Columns) {
-    if (row < TAPS * CHANNELS) {
-        let i = (split * TAPS * CHANNELS + row) * GROUPS;
-        dw[i + n0] = first;
-        if (n1 < GROUPS) {
-            dw[i + n1] = second;
-        }
+fn store_dw(split: u32, row: u32, n: u32, value: Columns) {
+    if (row < TAPS * CHANNELS && n < GROUPS) {
+        dw[(split * TAPS * CHANNELS + row) * GROUPS + n] = value;
     }
 }
 
 @compute @workgroup_size(SIZE_X, SIZE_Y)
 fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
-    let n0 = id.x;
-    let n1 = id.x + HALF;
     let row = id.y * TILE;
-    if (n0 >= HALF || row >= TAPS * CHANNELS) {
+    if (id.x >= BLOCKS || row >= TAPS * CHANNELS) {
         return;
     }
-    let last = min(n1, GROUPS - 1u);
+    //: for g0 in SPAN
+    let n_g0 = group(id.x, g0);
+    //: end
     //: for r0 in TILE
     let place_r0 = place(row + r0);
-    var sum0_r0 = Columns(0.0);
-    var sum1_r0 = Columns(0.0);
+    //: for g0 in SPAN
+    var sum_r0_g0 = Columns(0.0);
+    //: end
     //: end
     let split = FIRST_ROW + id.z;
     let begin = split * SPLIT;
     let end = min(begin + SPLIT, PIXELS);
     for (var p = begin; p < end; p++) {
-        let g0 = dy[p * DY_STRIDE + DY_FIRST + n0];
-        let g1 = dy[p * DY_STRIDE + DY_FIRST + last];
+        //: for g0 in SPAN
+        let dy_g0 = dy[p * DY_STRIDE + DY_FIRST + n_g0];
+        //: end
         let image = i32(p / (OUT_W * OUT_H));
         let corner = window(p);
         //: for r0 in TILE
         let value_r0 = at(image, corner + place_r0.xy, place_r0.z);
-        sum0_r0 += value_r0 * g0;
-        sum1_r0 += value_r0 * g1;
+        //: for g0 in SPAN
+        sum_r0_g0 += value_r0 * dy_g0;
+        //: end
         //: end
     }
     //: for r0 in TILE
-    store_dw(split, row + r0, n0, n1, sum0_r0, sum1_r0);
+    //: for g0 in SPAN
+    store_dw(split, row + r0, id.x + g0 * BLOCKS, sum_r0_g0);
+    //: end
     //: end
 }

@@ -1,16 +1,49 @@
-//! Files read whole, but none that has no end: a name may lead to a device.
+//! Files read whole, but none that has no end, and none that waits for a writer: a name may lead to a
+//! device or a pipe.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// The bytes of a file that is `most` bytes long at most.
+/// Opens one of a program's own files, which is no device and no pipe.
 ///
 /// # Errors
-/// When it cannot be read, or is longer.
+/// When it cannot be opened, or is something else.
+pub fn open(path: &Path) -> Result<File> {
+    // A pipe must not even be opened.
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(Error::other("it is no regular file")),
+    }
+}
+
+/// The bytes of one of a program's own files that is `most` bytes long at most.
+///
+/// # Errors
+/// As [`open`], and when it cannot be read or is longer.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    read_from(open(path)?, most)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// As [`read`], and when it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
+    text(read(path, most)?)
+}
+
+/// The text of a file that a user has named, which may be a pipe.
+///
+/// # Errors
+/// When it cannot be read, is longer or not UTF-8.
+pub fn read_named(path: &Path, most: u64) -> Result<String> {
+    text(read_from(File::open(path)?, most)?)
+}
+
+fn read_from(file: File, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
         true => {
             Err(Error::other(format!("it is longer than {most} bytes, so it is something else")))
@@ -19,12 +52,8 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// The same as text.
-///
-/// # Errors
-/// As [`read`], and when it is not UTF-8.
-pub fn read_text(path: &Path, most: u64) -> Result<String> {
-    let text = String::from_utf8(read(path, most)?);
+fn text(bytes: Vec<u8>) -> Result<String> {
+    let text = String::from_utf8(bytes);
     text.map_err(|_| Error::new(ErrorKind::InvalidData, "it is not text in UTF-8"))
 }
 
@@ -46,6 +75,9 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_device_without_end_is_left_alone() {
-        assert!(read(Path::new("/dev/zero"), 1000).is_err());
+        let said = read(Path::new("/dev/zero"), 1000).expect_err("no file").to_string();
+        assert_eq!(said, "it is no regular file");
+        let said = read_named(Path::new("/dev/zero"), 1000).expect_err("no end").to_string();
+        assert!(said.contains("longer than 1000 bytes"), "{said}");
     }
 }

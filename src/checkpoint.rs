@@ -13,13 +13,14 @@
 //! ```
 //!
 //! The metadata of each safetensors file holds the step, the configuration, the validation accuracy
-//! if it was measured, and a checksum of the whole file. All tensors are little-endian f32. Random
+//! if it was measured, what tells the training digits from others, and a checksum of the whole file. All tensors are little-endian f32. Random
 //! numbers follow from the configuration's seed and the step, so there is no more to keep.
 
 pub mod atomic;
 mod error;
 mod lock;
 mod names;
+mod own;
 mod read;
 mod run;
 mod write;
@@ -67,6 +68,9 @@ pub struct Origin {
     pub config: Config,
     /// Share of the validation rows classified rightly (0 to 1), if it was measured at that step.
     pub validation_accuracy: Option<f64>,
+    /// What tells the digits of the training file from others, if it is known:
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    pub training_data: Option<String>,
 }
 
 /// A checkpoint read whole.

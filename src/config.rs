@@ -8,9 +8,11 @@ mod args;
 mod error;
 mod every;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::foreign::shown;
 
 #[cfg(feature = "cli")]
 pub use args::TrainArgs;
@@ -23,6 +25,10 @@ use crate::network::Network;
 /// The largest accepted channel count, layer width, batch or row count. It is far beyond what any
 /// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
 const MAX_SIZE: u64 = 1 << 20;
+
+/// The most Inception modules. Time and kernels grow with them, and no network of this kind has more
+/// than some ten.
+const MAX_MODULES: usize = 64;
 
 /// The largest whole number that a TOML file can hold.
 const MAX_COUNT: u64 = i64::MAX as u64;
@@ -238,13 +244,15 @@ impl Config {
     /// [`ConfigError::Value`] for the first value out of bounds, naming the key and what is allowed.
     pub fn validate(&self) -> Result<(), ConfigError> {
         for (key, path) in [("train", &self.train), ("test", &self.test)] {
-            // Neither TOML nor JSON could hold such a path, so no checkpoint could be written.
-            if path.to_str().is_none_or(str::is_empty) {
-                return Err(bad(key, format!("{path:?}"), "a path of valid UTF-8"));
-            }
+            check_path(key, path)?;
         }
         if self.maps.is_empty() {
             return Err(bad("maps", "empty", "a list of one or more channel counts"));
+        }
+        if self.maps.len() > MAX_MODULES {
+            let (count, allowed) =
+                (self.maps.len(), format!("of at most {MAX_MODULES}, one a module"));
+            return Err(bad("maps", format!("a list of {count} channel counts"), allowed));
         }
         let maps = self.maps.iter().map(|&n| ("maps", n));
         let sizes = [
@@ -319,6 +327,14 @@ impl Config {
     }
 }
 
+/// Neither TOML nor JSON could hold a path that is no UTF-8, so no checkpoint could be written.
+fn check_path(key: &'static str, path: &Path) -> Result<(), ConfigError> {
+    match path.to_str().is_none_or(str::is_empty) {
+        true => Err(bad(key, format!("{path:?}"), "a path of valid UTF-8")),
+        false => Ok(()),
+    }
+}
+
 fn bad(key: &'static str, value: impl ToString, allowed: impl Into<String>) -> ConfigError {
-    ConfigError::Value { key, value: value.to_string(), allowed: allowed.into(), file: None }
+    ConfigError::Value { key, value: shown(value), allowed: allowed.into(), file: None }
 }

@@ -4,7 +4,7 @@ mod adapters;
 mod error;
 mod made;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -137,6 +137,8 @@ pub struct Gpu {
     errors: Arc<Mutex<Vec<Heard>>>,
     /// The driver's words when the device was lost.
     lost: Arc<OnceLock<String>>,
+    /// Whether it counts as hanging: see [`Gpu::hang`].
+    hangs: Arc<AtomicBool>,
     counts: Arc<Counts>,
 }
 
@@ -232,7 +234,8 @@ impl Gpu {
         facts.max_buffer = limits.max_buffer_size;
         facts.max_workgroups = limits.max_compute_workgroups_per_dimension;
         let (compiled, counts) = (Arc::default(), Arc::default());
-        Gpu { device, queue, facts, compiled, errors, lost, counts }
+        let hangs = Arc::default();
+        Gpu { device, queue, facts, compiled, errors, lost, hangs, counts }
     }
 
     /// Takes the errors that no call returned so far.
@@ -264,6 +267,9 @@ impl Gpu {
     }
 
     fn poll(&self, poll: wgpu::PollType) -> Result<bool, String> {
+        if self.hangs.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         // Asked again, wgpu frees what a lost device has mapped, and another thread may be reading
         // there.
         if let Some(reason) = self.lost.get() {
@@ -280,6 +286,12 @@ impl Gpu {
     pub fn lose(&self) {
         self.lost.get_or_init(|| "it was destroyed".to_string());
         self.device.destroy();
+    }
+
+    /// Lets each wait from now on come to its end as if the device did nothing any more: for tests of
+    /// what happens then.
+    pub fn hang(&self) {
+        self.hangs.store(true, Ordering::Relaxed);
     }
 
     /// Smallest and largest subgroup of the device's shaders; zeros where it has none.

@@ -168,6 +168,7 @@ pub mod gpu;
 
 mod bounded;
 mod dispatch;
+mod foreign;
 
 pub mod engine;
 

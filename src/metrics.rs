@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bounded;
 use crate::checkpoint::{CheckpointError, atomic};
+use crate::foreign::shown;
 
 pub use confusion::{CLASSES, ClassScore, Confusion, Report};
 pub use spikes::{Spike, Spikes};
@@ -172,6 +173,11 @@ pub fn read(path: &Path) -> Result<Vec<Row>, MetricsError> {
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
+/// Whether there is a metrics file without any row.
+pub fn is_bare(path: &Path) -> bool {
+    bounded::read_text(path, HEADER.len() as u64 + 1).is_ok_and(|text| text.trim_end() == HEADER)
+}
+
 /// The whole lines below the header, as they stand and as rows.
 fn rows<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Row)>, MetricsError> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -204,7 +210,7 @@ fn parse(line: &str) -> Result<Row, String> {
 }
 
 fn needed<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-    let wrong = |_| format!("{name} is {text:?}, which is not a number of its kind");
+    let wrong = |_| format!("{name} is \"{}\", which is not a number of its kind", shown(text));
     text.parse().map_err(wrong)
 }
 

@@ -44,6 +44,8 @@ pub struct Trainer {
     losses: VecDeque<Arriving>,
     guard: Option<Guard>,
     checked_inference: Option<Checked>,
+    /// Images that were classified and replaced.
+    replaced: usize,
     step: u64,
 }
 
@@ -86,6 +88,7 @@ impl Trainer {
             losses: VecDeque::new(),
             guard: None,
             checked_inference: None,
+            replaced: 0,
             step: 0,
         };
         trainer.write_bytes(trainer.recordings.images, &images.pixels);
@@ -98,11 +101,9 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Writes bytes to a tensor of u32, the rest of the last one zero.
+    /// Writes the first bytes of a tensor of u32.
     fn write_bytes(&mut self, id: TensorId, bytes: &[u8]) {
-        let mut padded = bytes.to_vec();
-        padded.resize(bytes.len().next_multiple_of(4), 0);
-        self.write(id, &padded);
+        self.engine.write_bytes(id, &self.recordings.tensors[id.0 as usize], bytes);
     }
 
     fn write(&mut self, id: TensorId, bytes: &[u8]) {

@@ -119,6 +119,29 @@ fn no_memory_grows_over_five_thousand_steps() {
     soak(500, 5000);
 }
 
+/// Any number of images is classified in the same memory.
+#[test]
+fn nothing_is_made_for_other_images() {
+    let Some(mut soak) = Soak::new() else { return };
+    let (_, pixels) = common::parse(&common::digits("mnist_test.csv.gz", IMAGES + 1));
+    let images = |first: usize, count: usize| {
+        let pixels = pixels[first * 784..(first + count) * 784].to_vec();
+        Images { path: "others".into(), height: 28, width: 28, channels: 1, pixels }
+    };
+    let mut classify = |images: &Images, before| {
+        soak.trainer.replace_images(images, before);
+        let probabilities = soak.trainer.classify(0..images.len(), |_| {}).expect("probabilities");
+        (probabilities, soak.held())
+    };
+    let (first, held) = classify(&images(0, IMAGES), 0);
+    for round in 1..IMAGES {
+        // One fewer each time, so that older images are behind them.
+        let (others, now) = classify(&images(1, IMAGES - round), IMAGES);
+        assert_eq!(now, held);
+        assert_eq!(others[..], first[1..][..IMAGES - round]);
+    }
+}
+
 #[test]
 fn nothing_is_made_after_the_second_step() {
     let Some(mut soak) = Soak::new() else { return };

@@ -5,6 +5,7 @@ mod common;
 
 use std::path::PathBuf;
 
+use inception::ceiling::Ceiling;
 use inception::engine::Engine;
 use inception::gpu::Gpu;
 use inception::ops::{Adam, Padding, adam};
@@ -268,4 +269,52 @@ fn processes_that_write_at_once_leave_a_whole_file() {
             });
         }
     });
+}
+
+/// Edited, or written by something that is broken.
+#[test]
+fn a_cache_that_says_what_cannot_be_is_not_believed() {
+    let (_folder, path, timings) = remembered();
+    let cache = Cache::new(path.clone(), &Gpu::noop().facts);
+    cache.store(&timings).expect("it is stored");
+    let ceiling = Ceiling { flop_per_second: 1e12, bytes_per_second: 1e11 };
+    cache.store_ceiling(ceiling).expect("it is stored");
+    assert_eq!(cache.ceiling().expect("plausible"), Some(ceiling));
+    let whole = text(&path);
+    for number in ["-1.0", "1e300", "3600001.0"] {
+        std::fs::write(&path, whole.replace("1.25", number)).expect("written");
+        let error = cache.load().expect_err(number);
+        assert!(matches!(error, CacheError::Absurd { .. }), "{error:?}");
+        let sentence = error.to_string();
+        assert!(sentence.contains("tuning.json says of conv2d.forward A=1 by "), "{sentence}");
+        assert!(sentence.contains("it is measured anew and replaced"), "{sentence}");
+        assert_eq!(cache.ceiling().expect("that is well"), Some(ceiling));
+        // What is not measured again goes too, lest it be warned of for ever.
+        cache.store(&Timings::default()).expect("it is replaced");
+        assert_eq!(cache.load().expect("nothing else is wrong").len(), 1);
+    }
+    for (old, key) in
+        [("1000000000000.0", "flop_per_second"), ("100000000000.0", "bytes_per_second")]
+    {
+        for number in ["0.0", "-1e12", "1.0", "1e300"] {
+            assert!(whole.contains(old), "{whole}");
+            std::fs::write(&path, whole.replace(&format!(": {old}"), &format!(": {number}")))
+                .expect("written");
+            let sentence = cache.ceiling().expect_err(number).to_string();
+            assert!(sentence.contains(key), "{sentence}");
+            assert_eq!(cache.load().expect("that is well"), timings);
+        }
+    }
+    cache.store_ceiling(ceiling).expect("it is replaced");
+    assert_eq!(cache.ceiling().expect("plausible"), Some(ceiling));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_cache_that_is_a_pipe_is_not_waited_for() {
+    let (_folder, path, _) = remembered();
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("it runs").success());
+    let sentence = Cache::new(path, &Gpu::noop().facts).load().expect_err("a pipe").to_string();
+    assert!(sentence.contains("it is no regular file; kernels are measured anew"), "{sentence}");
 }

@@ -12,7 +12,7 @@ pub fn temporary(path: &Path) -> PathBuf {
     with_ending(path, ".tmp")
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
     name.push(ending);
     PathBuf::from(name)
@@ -24,16 +24,14 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 /// [`CheckpointError::Io`]; the older file is as it was then.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     let temporary = temporary(path);
-    let written = File::create(&temporary).and_then(|mut file| {
+    // Were it a link, another's file would be written. What cannot be removed, nothing is written to.
+    let _ = fs::remove_file(&temporary);
+    let written = File::create_new(&temporary).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
     });
-    if let Err(why) = written {
-        // Should this fail too, the first failure is still the one to report.
-        let _ = fs::remove_file(&temporary);
-        return Err(CheckpointError::io("write", &temporary, why));
-    }
-    publish(path)
+    let written = written.map_err(|why| CheckpointError::io("write", &temporary, why));
+    publish_file(path, written)
 }
 
 /// Writes a file that a user has named: what a link leads to, not the link; and straight into what is
@@ -60,6 +58,17 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     }
 }
 
+/// Gives the file under the temporary name its final one if it was written; whatever fails, it does
+/// not stay.
+fn publish_file(path: &Path, written: Result<(), CheckpointError>) -> Result<(), CheckpointError> {
+    let published = written.and_then(|()| publish(path));
+    if published.is_err() {
+        // Should this fail too, the first failure is still the one to report.
+        let _ = fs::remove_file(temporary(path));
+    }
+    published
+}
+
 /// Gives what lies under the temporary name, a file or a folder, its final one.
 ///
 /// # Errors
@@ -79,36 +88,27 @@ pub fn publish(path: &Path) -> Result<(), CheckpointError> {
 pub fn link(from: &Path, to: &Path) -> Result<(), CheckpointError> {
     let temporary = temporary(to);
     remove(&temporary)?;
+    let mut linked = Ok(());
     if fs::hard_link(from, &temporary).is_err() {
         let copied = fs::copy(from, &temporary).and_then(|_| File::open(&temporary)?.sync_all());
-        if let Err(why) = copied {
-            let _ = fs::remove_file(&temporary);
-            return Err(CheckpointError::io("copy to its final place", from, why));
-        }
+        linked = copied.map_err(|why| CheckpointError::io("copy to its final place", from, why));
     }
-    publish(to)?;
+    publish_file(to, linked)?;
     // Renaming one name of a file to another of the same file leaves both.
     remove(&temporary)
 }
 
-/// Removes a file or a folder with all that is in it, if it is there. A folder is renamed first, so
-/// that one removed in part is not taken for a damaged one.
+/// Removes a file, if it is there: of a link the link. A folder it leaves, and says so.
 ///
 /// # Errors
 /// [`CheckpointError::Io`].
 pub fn remove(path: &Path) -> Result<(), CheckpointError> {
-    let failed = |path: &Path, why| CheckpointError::io("remove", path, why);
-    let absent_is_well = |result: std::io::Result<()>| match result {
-        Err(why) if why.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    };
-    if !path.is_dir() {
-        return absent_is_well(fs::remove_file(path)).map_err(|why| failed(path, why));
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => {
+            Err(CheckpointError::io("remove", path, why))
+        }
+        _ => Ok(()),
     }
-    let old = with_ending(path, ".old");
-    absent_is_well(fs::remove_dir_all(&old)).map_err(|why| failed(&old, why))?;
-    absent_is_well(fs::rename(path, &old)).map_err(|why| failed(path, why))?;
-    absent_is_well(fs::remove_dir_all(&old)).map_err(|why| failed(&old, why))
 }
 
 fn sync_parent(path: &Path) -> Result<(), CheckpointError> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{MODEL_FILE, OPTIMIZER_FILE};
 use crate::config::ConfigError;
+use crate::foreign::shown;
 
 /// What can go wrong with checkpoint and weight files.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,16 @@ pub enum CheckpointError {
         /// The one it has.
         actual: String,
     },
+    /// A folder in which no training has left weights.
+    #[error(
+        "{} holds no {MODEL_FILE}; name a folder that `inception train --out` has saved a model in, or \
+         a model's file",
+        dir.display()
+    )]
+    NoModel {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The folder of a run holds nothing to go on from.
     #[error(
         "{} holds no checkpoint to resume; start anew without --resume, or name the --out of an earlier run",
@@ -138,9 +149,9 @@ pub enum CheckpointError {
     },
     /// A tensor with other dimensions than the model's.
     #[error(
-        "{}: tensor {name} has shape {actual:?}, and this model needs {expected:?}; \
+        "{}: tensor {name} has shape {}, and this model needs {expected:?}; \
          use the sizes (maps, reduce1x1, num_fc1, module) that the file was made with",
-        path.display()
+        path.display(), shown(format!("{actual:?}"))
     )]
     Shape {
         /// The file.

@@ -1,7 +1,7 @@
 //! One run at a time in a folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,8 @@ use super::CheckpointError;
 /// File name of the lock in a run's folder. The file stays when the lock is given back: a folder is
 /// free when no process holds the lock, and the system takes it from one that is killed.
 const LOCK_FILE: &str = "lock";
+/// Bytes of a mark at most.
+const LONGEST: u64 = 64;
 
 /// Holds the folder of a run until it is dropped.
 #[derive(Debug)]
@@ -26,13 +28,18 @@ impl Lock {
     ///
     /// # Errors
     /// [`CheckpointError::InUse`] when another process holds it, [`CheckpointError::Io`] when its
-    /// file cannot be written.
+    /// file cannot be written, or is of another program: that stays as it is.
     pub fn take(run: &Path) -> Result<Lock, CheckpointError> {
         let path = run.join(LOCK_FILE);
         let failed = |why| CheckpointError::io("write", &path, why);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(failed)?;
+        let mut file = open(&path).map_err(failed)?;
+        let foreign = |why: &str| {
+            let why = format!("{why}, so another program's; move it away or name another --out");
+            failed(std::io::Error::other(why))
+        };
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(foreign("it is no regular file"));
+        }
         let mark = format!("{} {}", std::process::id(), now());
         match file.try_lock() {
             Ok(()) => {}
@@ -46,7 +53,15 @@ impl Lock {
                 return Ok(Lock { run: run.into(), mark, file: None });
             }
         }
-        file.set_len(0).and_then(|()| file.write_all(mark.as_bytes())).map_err(failed)?;
+        let mut before = Vec::new();
+        (&file).take(LONGEST).read_to_end(&mut before).map_err(failed)?;
+        // Nothing, or zeros, is what a crash may leave of a mark.
+        let mark_of = |text: &str| text.is_empty() || describe(text).is_some();
+        if !str::from_utf8(&before).is_ok_and(|text| mark_of(text.trim_matches('\0'))) {
+            return Err(foreign("it holds no mark of a run"));
+        }
+        let written = file.rewind().and_then(|()| file.set_len(0));
+        written.and_then(|()| file.write_all(mark.as_bytes())).map_err(failed)?;
         Ok(Lock { run: run.into(), mark, file: Some(file) })
     }
 
@@ -72,6 +87,15 @@ impl Lock {
             _ => Ok(false),
         }
     }
+}
+
+/// Opens the lock, or makes it; never what a link of its name leads to.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+    options.open(path)
 }
 
 fn now() -> u64 {

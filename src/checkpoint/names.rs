@@ -42,9 +42,7 @@ fn list(names: &[&str]) -> String {
 
 /// A name fit for a message: no control characters, no endless length.
 fn short(name: &str) -> String {
-    let cut: String = name.chars().take(LETTERS).collect();
-    let dots = if cut.len() < name.len() { ".." } else { "" };
-    format!("{}{dots}", cut.escape_debug())
+    crate::foreign::start(name, LETTERS)
 }
 
 /// The name with the fewest changed letters, if no more than a third of them changed.

@@ -1,6 +1,5 @@
 //! Reading weights and checking them against what a model needs.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +7,9 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::{BLANK, CheckpointError, FORMAT, MODEL_FILE, Origin, VERSION, checksum_entry};
+use crate::bounded;
 use crate::config::Config;
+use crate::foreign::{complaint, shown};
 
 /// A safetensors file in memory, its header checked.
 #[derive(Debug)]
@@ -46,17 +47,18 @@ impl WeightFile {
     /// [`CheckpointError`] when the file cannot be read, is cut short, is no safetensors file, or is
     /// one of ours of a later version or with another checksum than it states.
     pub fn open(path: &Path) -> Result<WeightFile, CheckpointError> {
-        let path = match path.is_dir() {
+        let file = match path.is_dir() {
             true => path.join(MODEL_FILE),
             false => path.to_path_buf(),
         };
-        let failed = |why| CheckpointError::io("read", &path, why);
-        // As long as it says, unless it is a device or a pipe, which may have no end.
-        if !std::fs::metadata(&path).map_err(failed)?.is_file() {
-            let why = std::io::Error::other("it is no regular file");
-            return Err(CheckpointError::io("read", &path, why));
+        if file != path && !file.exists() {
+            return Err(CheckpointError::NoModel { dir: path.into() });
         }
-        let bytes = std::fs::read(&path).map_err(failed)?;
+        let path = file;
+        let failed = |why| CheckpointError::io("read", &path, why);
+        let mut bytes = Vec::new();
+        let read = bounded::open(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(failed)?;
         Self::from_bytes(path, bytes)
     }
 
@@ -191,7 +193,7 @@ pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<(usize, f32)> {
 /// The header, and where the numbers begin. Here rather than by `SafeTensors::deserialize`, whose
 /// sum of the lengths overflows on a hostile header, and which does not tell a file cut short.
 fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), CheckpointError> {
-    let damaged = |why: String| CheckpointError::Header { path: path.into(), why };
+    let damaged = |why: String| CheckpointError::Header { path: path.into(), why: complaint(why) };
     let wrong_length = |expected: u64| CheckpointError::Length {
         path: path.into(),
         actual: bytes.len() as u64,
@@ -225,8 +227,8 @@ fn parse_header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata), Checkpoi
 /// # Errors
 /// As [`WeightFile::open`], but for what stands behind the header.
 pub(super) fn origin_of(path: &Path) -> Result<Option<Origin>, CheckpointError> {
-    let damaged = |why: String| CheckpointError::Header { path: path.into(), why };
-    let read = File::open(path).and_then(|mut file| {
+    let damaged = |why: String| CheckpointError::Header { path: path.into(), why: complaint(why) };
+    let read = bounded::open(path).and_then(|mut file| {
         let mut length = [0; 8];
         file.read_exact(&mut length)?;
         let mut header = String::new();
@@ -262,21 +264,26 @@ fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<Origin>, Checkp
     if !is_ours(header) {
         return Ok(None);
     }
-    let bad = |key, why: String| CheckpointError::Metadata { path: path.into(), key, why };
+    let bad = |key, why: String| {
+        let why = complaint(why);
+        CheckpointError::Metadata { path: path.into(), key, why }
+    };
     let need = |key| entry(path, header, key);
     let version = need("version")?;
     if version != VERSION {
-        return Err(CheckpointError::Version { path: path.into(), version: version.into() });
+        return Err(CheckpointError::Version { path: path.into(), version: shown(version) });
     }
     let step = need("step")?;
     let step = step.parse().map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
     let config = Config::from_json(need("config")?)
         .map_err(|why| bad("config", format!("does not hold: {why}")))?;
+    let training_data = metadata(header, "training_data").map(String::from);
     let accuracy = metadata(header, "validation_accuracy").map(|text| {
         let wrong = |_| bad("validation_accuracy", format!("is {text:?}, not a number"));
         text.parse().map_err(wrong)
     });
-    Ok(Some(Origin { step, config, validation_accuracy: accuracy.transpose()? }))
+    let validation_accuracy = accuracy.transpose()?;
+    Ok(Some(Origin { step, config, validation_accuracy, training_data }))
 }
 
 /// Holds a file of ours against the checksum that it states.
@@ -293,7 +300,7 @@ fn verify(path: &Path, bytes: &[u8], start: usize, stated: &str) -> Result<(), C
     match actual == stated {
         true => Ok(()),
         false => {
-            Err(CheckpointError::Checksum { path: path.into(), stated: stated.into(), actual })
+            Err(CheckpointError::Checksum { path: path.into(), stated: shown(stated), actual })
         }
     }
 }

@@ -9,7 +9,7 @@ use super::read::origin_of;
 use super::write::{metadata, write_tensors};
 use super::{
     BEST_FILE, CHECKPOINTS, CONFIG_FILE, Checkpoint, CheckpointError, MODEL_FILE, OPTIMIZER_FILE,
-    Origin, TensorSource, atomic,
+    Origin, TensorSource, atomic, own,
 };
 
 /// Saves a checkpoint in the folder of a run, which is made if need be, shows it as the newest and,
@@ -33,27 +33,29 @@ pub fn save(
     let folder = run.join(CHECKPOINTS);
     make_folder(&folder)?;
     sweep(&folder)?;
-    let dir = folder.join(format!("step-{:06}", origin.step));
+    let dir = folder.join(own::step_name(origin.step));
     let staged = atomic::temporary(&dir);
     let written = make_folder(&staged)
         .and_then(|()| write_tensors(&staged.join(MODEL_FILE), &metadata, weights))
         .and_then(|()| write_tensors(&staged.join(OPTIMIZER_FILE), &metadata, optimizer))
         .and_then(|()| atomic::sync_folder(&staged));
+    // One of the same step is there when it was found damaged and the run went on from an older one.
+    let written = written
+        .and_then(|()| own::retire(&dir))
+        .and_then(|()| own::carry_over(&dir, &staged))
+        .and_then(|()| atomic::publish(&dir));
     if written.is_err() {
         // Should this fail too, the first failure is still the one to report.
-        let _ = fs::remove_dir_all(&staged);
+        let _ = own::discard(&staged);
         return written;
     }
-    // One of the same step is there when it was found damaged and the run went on from an older one.
-    atomic::remove(&dir)?;
-    atomic::publish(&dir)?;
     atomic::write_file(&run.join(CONFIG_FILE), toml.as_bytes())?;
     publish(run, &dir)?;
     let all = checkpoints(run)?;
     let past = all.range(..=origin.step).rev().skip(origin.config.keep);
     // Later ones are damaged, and of a course that was given up for an older checkpoint.
     let later = all.range(origin.step + 1..);
-    past.chain(later).try_for_each(|(_, dir)| atomic::remove(dir))
+    past.chain(later).try_for_each(|(_, dir)| own::retire(dir))
 }
 
 /// Shows the checkpoint in `dir` as the newest of its run and, if its validation accuracy is higher
@@ -105,32 +107,40 @@ pub fn holds_a_model(run: &Path) -> bool {
     run.join(MODEL_FILE).exists() || checkpoints(run).is_ok_and(|found| !found.is_empty())
 }
 
-/// Removes all weights from the folder of a run.
+/// Removes all weights and the configuration from the folder of a run, and nothing that no run has
+/// written.
 ///
 /// # Errors
 /// [`CheckpointError::Io`].
 pub fn clear(run: &Path) -> Result<(), CheckpointError> {
-    [CHECKPOINTS, MODEL_FILE, BEST_FILE].iter().try_for_each(|name| atomic::remove(&run.join(name)))
+    // First what fails where the folder cannot be written.
+    let files = [MODEL_FILE, BEST_FILE, CONFIG_FILE];
+    files.iter().try_for_each(|name| atomic::remove(&run.join(name)))?;
+    let folder = run.join(CHECKPOINTS);
+    sweep(&folder)?;
+    checkpoints(run)?.values().try_for_each(|dir| own::retire(dir))?;
+    own::remove_if_empty(&folder)
 }
 
 /// The folders of checkpoints by step.
 fn checkpoints(run: &Path) -> Result<BTreeMap<u64, PathBuf>, CheckpointError> {
-    let step_of = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
     let paths = entries(&run.join(CHECKPOINTS))?.into_iter();
-    Ok(paths.filter_map(|path| Some((step_of(&path)?, path))).collect())
+    let paths = paths.filter(|path| own::holds_any(path));
+    Ok(paths.filter_map(|path| Some((own::step_of(path.file_name()?.to_str()?)?, path))).collect())
 }
 
 /// Removes what interrupted runs have left behind.
 fn sweep(folder: &Path) -> Result<(), CheckpointError> {
-    let left = |path: &PathBuf| path.extension().is_some_and(|end| end == "tmp" || end == "old");
-    for path in entries(folder)?.into_iter().filter(left) {
-        fs::remove_dir_all(&path).map_err(|why| CheckpointError::io("remove", &path, why))?;
-    }
-    Ok(())
+    let left = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let step = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".old"));
+        step.and_then(own::step_of).is_some()
+    };
+    entries(folder)?.iter().filter(|path| left(path)).try_for_each(|path| own::discard(path))
 }
 
 /// The paths in a folder; none where there is no folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let listed = fs::read_dir(folder).and_then(|entries| {
         entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()
     });

@@ -43,6 +43,9 @@ pub(super) fn metadata(origin: &Origin) -> Result<Value, CheckpointError> {
     if let Some(accuracy) = origin.validation_accuracy {
         metadata["validation_accuracy"] = accuracy.to_string().into();
     }
+    if let Some(data) = &origin.training_data {
+        metadata["training_data"] = data.as_str().into();
+    }
     Ok(metadata)
 }
 

@@ -1,13 +1,14 @@
 //! `inception bench`: how long a training step and inference take, and how near to the adapter's
 //! limits that is.
 
+mod sizes;
+
 use std::time::Instant;
 
 use clap::Args;
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 
+use self::sizes::{check_training, misfit, random};
 use super::rates::{HEAD, columns};
 use super::{
     Failure, Global, bytes, open_gpu, print_results, progress_bar, thousands, while_preparing,
@@ -16,7 +17,6 @@ use crate::ceiling::Ceiling;
 use crate::config::{Config, TrainArgs};
 use crate::data::{Batches, Images};
 use crate::gpu::{AdapterFacts, Gpu};
-use crate::model;
 use crate::profile::{Speed, Times, Work};
 use crate::train::{Recordings, Trainer};
 
@@ -25,8 +25,6 @@ use crate::train::{Recordings, Trainer};
 const WARM_UP: usize = 4;
 /// About how long each size of inference is measured, in seconds.
 const INFERENCE: f64 = 3.0;
-/// Random images on the device, unless the largest batch needs more.
-const IMAGES: usize = 20_000;
 
 /// Measure a training step and inference, as users run them, beside the adapter's limits
 ///
@@ -80,6 +78,12 @@ struct Inference {
     misfit: Option<String>,
 }
 
+impl Inference {
+    fn misfit(batch_size: usize, why: String) -> Inference {
+        Inference { batch_size, measured: None, misfit: Some(why) }
+    }
+}
+
 /// A step or a batch.
 #[derive(Serialize)]
 struct Measured {
@@ -118,17 +122,26 @@ pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure>
         false => command.batch_sizes.iter().map(|&size| size as usize).collect(),
     };
     Recordings::check(&config)?;
-    let (images, labels) = random(&config, steps, &sizes);
     let gpu = open_gpu(global)?;
+    let target = global.untuned(&gpu);
+    check_training(&config, &target)?;
+    let misfits: Vec<_> = sizes.iter().map(|&size| misfit(&config, size, &target)).collect();
+    let fitting = sizes.iter().zip(&misfits).filter(|(_, misfit)| misfit.is_none());
+    let largest = fitting.map(|(&size, _)| size).max().unwrap_or(1);
+    let (images, labels) = random(&config, steps, largest);
     let adapter = gpu.facts.clone();
     let (ceiling, gpu) = global.ceiling(gpu, command.measure_limits)?;
     let mut bench = Bench { config: &config, images, labels, steps, ceiling, global };
     let (training, gpu) = bench.training(gpu)?;
-    let (inference, _) = sizes.iter().try_fold((Vec::new(), gpu), |(mut done, gpu), &size| {
-        let (measured, gpu) = bench.inference(size, gpu)?;
-        done.push(measured);
-        Ok::<_, Failure>((done, gpu))
-    })?;
+    let (mut inference, mut gpu) = (Vec::new(), gpu);
+    for (batch_size, misfit) in sizes.into_iter().zip(misfits) {
+        let measured;
+        (measured, gpu) = match misfit {
+            Some(why) => (Inference::misfit(batch_size, why), gpu),
+            None => bench.inference(batch_size, gpu)?,
+        };
+        inference.push(measured);
+    }
     let Training { parameters, training, first_step, host } = training;
     let version = env!("CARGO_PKG_VERSION");
     let report = Report {
@@ -146,20 +159,6 @@ pub(super) fn run(command: BenchCommand, global: &Global) -> Result<(), Failure>
         true => print_results(&serde_json::to_string_pretty(&report)?),
         false => print_results(&table(&report)),
     }
-}
-
-/// Random images, and as many labels: enough for every batch that is to be measured.
-fn random(config: &Config, steps: usize, sizes: &[usize]) -> (Images, Vec<u8>) {
-    let largest = sizes.iter().copied().max().unwrap_or(1);
-    let count = (largest * (steps + 2)).min(IMAGES.max(4 * largest)).max(config.batch_size + 1);
-    let mut random = Pcg64Mcg::seed_from_u64(config.seed);
-    let network = config.network();
-    let [height, width, channels] = network.image;
-    let mut pixels = vec![0; count * height * width * channels];
-    random.fill(&mut pixels[..]);
-    let classes = network.classes().min(256) as u32; // a label is a byte
-    let labels = (0..count).map(|_| random.random_range(0..classes) as u8).collect();
-    (Images { path: "random images".into(), height, width, channels, pixels }, labels)
 }
 
 struct Bench<'a> {
@@ -225,15 +224,10 @@ impl Bench<'_> {
 
     fn inference(&mut self, batch: usize, gpu: Gpu) -> Result<(Inference, Gpu), Failure> {
         let (config, count) = (self.config, self.labels.len());
-        let misfit =
-            |why: String| Inference { batch_size: batch, measured: None, misfit: Some(why) };
-        if let Err(why) = model::check_sizes(config, batch) {
-            return Ok((misfit(why.to_string()), gpu));
-        }
         let mut recordings = Recordings::inference_by(batch, config, count);
         let (target, gpu) = self.global.target(gpu, &recordings)?;
         if let Err(why) = recordings.fit(&target) {
-            return Ok((misfit(why.to_string()), gpu));
+            return Ok((Inference::misfit(batch, why.to_string()), gpu));
         }
         let passes = recordings.inference_passes().map(|r| Work::of(r, &self.ceiling));
         let work = passes.unwrap_or_default();

@@ -9,10 +9,10 @@ use clap::Args;
 use image::RgbImage;
 
 use self::report::{Layer, Picture, Report, Variable};
-use super::{Failure, Global, network, print_results, say};
+use super::{Failure, Global, network, print_results, say, warn};
 use crate::checkpoint::{Tensor, atomic};
 use crate::cost::layers;
-use crate::data::{Images, Invert, load_images};
+use crate::data::{Dataset, Digits, Images, Invert};
 use crate::inspect::{Distribution, filters, png};
 use crate::model::{self, SizeError};
 use crate::train::Recordings;
@@ -109,11 +109,20 @@ fn images(command: &InspectCommand) -> Result<Option<Images>, Failure> {
         (None, Some(_)) => Path::new(TEST),
         (None, None) => return Ok(None),
     };
-    let mut images = load_images(path, command.invert)?;
-    if let Some(count) = command.images {
-        images.pixels.truncate(count as usize * images.height * images.width);
+    let mut digits = Digits::unlabelled(path, command.invert)?;
+    let mut held = Dataset::empty(path);
+    match command.images {
+        Some(count) => {
+            digits.read(count as usize, &mut held)?;
+            let held = held.images.len();
+            if (count as usize) > held {
+                let path = path.display();
+                warn(&format!("{path} holds {held} images, so not {count} are looked at"));
+            }
+        }
+        None => digits.read_all(&mut held, |_, _| {})?,
     }
-    Ok(Some(images))
+    Ok(Some(held.images))
 }
 
 fn layer_rows(recordings: &Recordings) -> Vec<Layer> {

@@ -19,6 +19,7 @@ mod terminal;
 mod test;
 mod train;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Once;
 #[cfg(unix)]
@@ -28,7 +29,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::terminal::{
-    bytes, print_results, progress_bar, say, say_above, so_far, warn, while_preparing, while_saying,
+    bytes, cannot_print, print_results, progress_bar, say, say_above, so_far, warn,
+    while_preparing, while_saying,
 };
 use crate::config::ConfigError;
 use crate::engine::EngineError;
@@ -211,7 +213,11 @@ impl Failure {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(help) if !help.use_stderr() => return print_help(&help),
+        Err(wrong) => wrong.exit(),
+    };
     if cli.global.quiet {
         terminal::be_quiet();
     }
@@ -240,6 +246,18 @@ pub fn main() -> ExitCode {
             terminal::error(&failure.message);
             ExitCode::from(if failure.usage { 2 } else { 1 })
         }
+    }
+}
+
+/// Prints what `--help` and `--version` ask for, which are results too.
+fn print_help(help: &clap::Error) -> ExitCode {
+    let printed = help.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            terminal::error(&cannot_print(&why));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -1,17 +1,18 @@
 //! A saved network opened for use: what `test` and `predict` share.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::{Failure, Global, open_gpu, progress_bar, while_preparing};
 use crate::checkpoint::WeightFile;
 use crate::config::Config;
-use crate::data::{Images, LABELS};
+use crate::data::{Dataset, Images, LABELS};
 use crate::engine::EngineError;
 use crate::model::SizeError;
 use crate::train::{Recordings, Trainer};
 
-/// The saved network on the device, with these images.
-pub(super) fn open(model: &Path, images: &Images, global: &Global) -> Result<Trainer, Failure> {
+/// The saved network on the device, with room for these images.
+fn open(model: &Path, images: &Images, global: &Global) -> Result<Trainer, Failure> {
     let (file, config) = read(model)?;
     with_weights(&file, &config, images, global)
 }
@@ -53,8 +54,9 @@ pub(super) fn check_fits(config: &Config, images: &Images) -> Result<(), Failure
     Ok(())
 }
 
-/// Images that are classified sooner than kernels are measured for them.
-const FEW: usize = 1000;
+/// Images that are read, and held on the device, at once. Fewer are classified sooner than kernels are
+/// measured for them.
+pub(super) const HELD: usize = 1000;
 
 fn with_weights(
     file: &WeightFile,
@@ -69,7 +71,7 @@ fn with_weights(
     let auxiliary = config.network().auxiliary_variables().map_err(SizeError::from)?;
     let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
     let gpu = open_gpu(global)?;
-    let (target, gpu) = match images.len() < FEW {
+    let (target, gpu) = match images.len() < HELD {
         true => (global.untuned(&gpu), gpu),
         false => global.target(gpu, &recordings)?,
     };
@@ -86,13 +88,52 @@ fn with_weights(
     })
 }
 
+/// Classifies any number of images with a saved network, [`HELD`] at a time. `next` appends up to so
+/// many, none at the end, and says how many there seem to be in all; `tell` gets them with ten
+/// probabilities each, and says whether more are wanted. `source` is where the images are from.
+pub(super) fn classify_all(
+    model: &Path,
+    source: &Path,
+    global: &Global,
+    mut next: impl FnMut(&mut Dataset) -> Result<Option<usize>, Failure>,
+    mut tell: impl FnMut(&Dataset, &[[f32; 10]]) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let mut held = Dataset::empty(source);
+    let mut expected = next(&mut held)?;
+    let mut trainer = open(model, &held.images, global)?;
+    let bar = progress_bar(0, CLASSIFYING);
+    let mut done = 0;
+    let mut classify_held = || {
+        while !held.images.is_empty() {
+            let count = held.images.len();
+            bar.set_length(expected.unwrap_or(0).max(done + count) as u64);
+            let progress = |now| bar.set_position((done + now) as u64);
+            let probabilities = trainer.classify(0..count, progress).map_err(failure)?;
+            done += count;
+            // In a terminal the bar would get between what is told.
+            let more = bar.suspend(|| tell(&held, &probabilities))?;
+            held.images.pixels.clear();
+            held.labels.clear();
+            if more && count == HELD {
+                expected = next(&mut held)?;
+                trainer.replace_images(&held.images, done);
+            }
+        }
+        Ok(())
+    };
+    let result = classify_held();
+    bar.finish_and_clear();
+    result
+}
+
+const CLASSIFYING: &str = "classifying {wide_bar} {pos}/{len} images, {rate}, {eta} left";
+
 /// Ten probabilities for each of these images, with a progress bar.
 pub(super) fn classify(
     trainer: &mut Trainer,
-    images: std::ops::Range<usize>,
+    images: Range<usize>,
 ) -> Result<Vec<[f32; 10]>, Failure> {
-    let template = "classifying {wide_bar} {pos}/{len} images, {rate}, {eta} left";
-    let bar = progress_bar(images.len() as u64, template);
+    let bar = progress_bar(images.len() as u64, CLASSIFYING);
     let result = trainer.classify(images, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     result.map_err(failure)

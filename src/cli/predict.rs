@@ -1,17 +1,21 @@
 //! `inception predict`: what a saved network sees in pictures.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::io::{BufWriter, ErrorKind, Stdout, Write, stdout};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, Global, network};
-use crate::data::{Images, Invert, load_images};
+use super::network::{self, HELD};
+use super::{Failure, Global};
+use crate::data::{Dataset, Digits, Invert};
 use crate::train::likeliest;
 
 /// Classify pictures of digits
 ///
-/// Prints CSV with a header: source, row (from 1), prediction, and the probabilities p0 to p9.
+/// Prints CSV with a header: source, row (from 1), prediction, and the probabilities p0 to p9. Rows are
+/// read, classified and printed a thousand at a time, so there may be any number; pipes will do.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     inception predict --model runs/quick assets/digits/*.png\n  \
@@ -32,48 +36,112 @@ pub(super) struct PredictCommand {
 }
 
 pub(super) fn run(command: PredictCommand, global: &Global) -> Result<(), Failure> {
-    let parts: Result<Vec<Images>, _> =
-        command.inputs.iter().map(|path| load_images(path, command.invert)).collect();
-    let parts = parts?;
-    let mut all = parts[0].clone();
-    for part in &parts[1..] {
-        all.pixels.extend_from_slice(&part.pixels);
+    let (inputs, invert) = (&command.inputs, command.invert);
+    // A wrong name is better found now than when all before it are classified.
+    let named = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|facts| !facts.is_dir());
+    if let Some(wrong) = inputs.iter().find(|path| !named(path)) {
+        Digits::unlabelled(wrong, invert)?;
     }
-    let mut trainer = network::open(&command.model, &all, global)?;
-    let probabilities = network::classify(&mut trainer, 0..all.len())?;
-    let sources = parts
-        .iter()
-        .flat_map(|part| (1..=part.len()).map(move |row| (part.path.display().to_string(), row)));
-    let stdout = std::io::stdout().lock();
-    match print(stdout, sources.zip(&probabilities), command.json) {
-        // Whoever read us has had enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+    let mut inputs = Inputs { invert, left: inputs.iter(), open: None, rows: 0, before: 0 };
+    // Where the images that are held come from.
+    let parts = RefCell::new(Vec::new());
+    let mut printer = Printer::new(command.json);
+    let next = |held: &mut Dataset| {
+        let (read, expected) = inputs.next(held)?;
+        parts.replace(read);
+        Ok(expected)
+    };
+    network::classify_all(&command.model, &command.inputs[0], global, next, |_, probabilities| {
+        let parts = parts.borrow();
+        let rows =
+            parts.iter().flat_map(|(source, rows)| rows.clone().map(move |row| (*source, row)));
+        match printer.print(rows.zip(probabilities)) {
+            // Whoever read us has had enough, as `head` does.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            result => Ok(result.map(|()| true)?),
+        }
+    })
+}
+
+/// Rows of a source, from 1.
+type Part<'a> = (&'a Path, Range<usize>);
+
+/// The images of several files, one after the other.
+struct Inputs<'a> {
+    invert: Invert,
+    left: std::slice::Iter<'a, PathBuf>,
+    open: Option<(&'a Path, Digits)>,
+    /// Rows read of the one that is open.
+    rows: usize,
+    /// Images of those before it.
+    before: usize,
+}
+
+impl<'a> Inputs<'a> {
+    /// Appends the next images, as many as are held at once. Says where they are from, and how many
+    /// there seem to be in all, each file that was not opened yet counting as one.
+    fn next(&mut self, held: &mut Dataset) -> Result<(Vec<Part<'a>>, Option<usize>), Failure> {
+        let mut parts = Vec::new();
+        while held.images.len() < HELD {
+            let Some((path, digits)) = &mut self.open else {
+                let Some(path) = self.left.next() else { break };
+                self.open = Some((path, Digits::unlabelled(path, self.invert)?));
+                continue;
+            };
+            let read = digits.read(HELD - held.images.len(), held)?;
+            let first = self.rows + 1;
+            self.rows += read;
+            parts.push((*path, first..first + read));
+            if read == 0 {
+                self.before += std::mem::take(&mut self.rows);
+                self.open = None;
+            }
+        }
+        let open = match &self.open {
+            Some((_, digits)) => digits.expected(),
+            None => Some(0),
+        };
+        Ok((parts, open.map(|open| self.before + open + self.left.len())))
     }
 }
 
-fn print<'a>(
-    stdout: impl Write,
-    rows: impl Iterator<Item = ((String, usize), &'a [f32; 10])>,
+/// Prints predictions as CSV, or as JSON.
+struct Printer {
     json: bool,
-) -> std::io::Result<()> {
-    let mut buffered = std::io::BufWriter::new(stdout);
-    if json {
-        for ((source, row), p) in rows {
-            let prediction = likeliest(p);
-            let object = serde_json::json!({
-                "source": source, "row": row, "prediction": prediction, "probabilities": p,
-            });
-            writeln!(buffered, "{object}")?;
+    csv: csv::Writer<Stdout>,
+    begun: bool,
+}
+
+impl Printer {
+    fn new(json: bool) -> Printer {
+        Printer { json, csv: csv::Writer::from_writer(stdout()), begun: false }
+    }
+
+    fn print<'a>(
+        &mut self,
+        rows: impl Iterator<Item = ((&'a Path, usize), &'a [f32; 10])>,
+    ) -> std::io::Result<()> {
+        if self.json {
+            let mut buffered = BufWriter::new(stdout().lock());
+            for ((source, row), p) in rows {
+                let (source, prediction) = (source.display().to_string(), likeliest(p));
+                let object = serde_json::json!({
+                    "source": source, "row": row, "prediction": prediction, "probabilities": p,
+                });
+                writeln!(buffered, "{object}")?;
+            }
+            return buffered.flush();
         }
-        return buffered.flush();
+        if !std::mem::replace(&mut self.begun, true) {
+            let header = ["source", "row", "prediction"].map(String::from);
+            let header = header.into_iter().chain((0..10).map(|class| format!("p{class}")));
+            self.csv.write_record(header)?;
+        }
+        for ((source, row), p) in rows {
+            let source = source.display().to_string();
+            let front = [source, row.to_string(), likeliest(p).to_string()];
+            self.csv.write_record(front.into_iter().chain(p.iter().map(|p| format!("{p:.6}"))))?;
+        }
+        self.csv.flush()
     }
-    let mut csv = csv::Writer::from_writer(buffered);
-    let header = ["source", "row", "prediction"].map(String::from);
-    csv.write_record(header.into_iter().chain((0..10).map(|class| format!("p{class}"))))?;
-    for ((source, row), p) in rows {
-        let front = [source, row.to_string(), likeliest(p).to_string()];
-        csv.write_record(front.into_iter().chain(p.iter().map(|p| format!("{p:.6}"))))?;
-    }
-    csv.flush()
 }

@@ -126,7 +126,9 @@ fn prepare(
     let mut recordings = Recordings::training(config, samples.labels.len());
     let parameters = recordings.parameters();
     let tensors = file.as_ref().map(|file| file.tensors_matching(&parameters)).transpose()?;
-    let (ceiling, gpu) = global.ceiling(open_gpu(global)?, command.measure_limits)?;
+    let gpu = open_gpu(global)?;
+    samples.check(config, &gpu)?;
+    let (ceiling, gpu) = global.ceiling(gpu, command.measure_limits)?;
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     let labels = &samples.labels;

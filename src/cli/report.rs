@@ -1,12 +1,12 @@
 //! `inception report`: a run's page made again, or several runs compared.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Failure, print_results};
+use crate::bounded;
 use crate::report::{self, REPORT_FILE};
 
 /// Make the report of a run again, or one that compares several runs
@@ -53,9 +53,6 @@ pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
 /// Whether a file is there that does not begin as a page does.
 fn is_something_else(path: &Path) -> bool {
     let mut begin = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(15).read_to_end(&mut begin));
-    path.is_file()
-        && read.is_ok()
-        && !begin.is_empty()
-        && !begin.eq_ignore_ascii_case(b"<!DOCTYPE html>")
+    let read = bounded::open(path).and_then(|file| file.take(15).read_to_end(&mut begin));
+    read.is_ok() && !begin.is_empty() && !begin.eq_ignore_ascii_case(b"<!DOCTYPE html>")
 }

@@ -1,28 +1,11 @@
 //! The digits of a run: what `train` and `profile` share.
 
-use std::fs::File;
 use std::path::Path;
 
-use super::{Failure, network, progress_bar};
+use super::{Failure, network, progress_bar, thousands};
 use crate::config::Config;
-use crate::data::{DataError, Dataset, Images, load_labelled, read_labelled};
-
-/// As [`load_labelled`], with a progress bar.
-pub(super) fn load(path: &Path) -> Result<Dataset, DataError> {
-    let file = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    match file {
-        Ok((facts, file)) if facts.is_file() => {
-            let template =
-                "loading digits {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-            let bar = progress_bar(facts.len(), template);
-            let digits = read_labelled(path, bar.wrap_read(file));
-            bar.finish_and_clear();
-            digits
-        }
-        // It knows what to say.
-        _ => load_labelled(path),
-    }
-}
+use crate::data::{DataError, Dataset, Digits, Images, PIXELS};
+use crate::gpu::Gpu;
 
 /// All labelled images of a run, one after the other: training, validation and test rows.
 pub(super) struct Samples {
@@ -30,20 +13,38 @@ pub(super) struct Samples {
     pub(super) labels: Vec<u8>,
     pub(super) train: usize,
     pub(super) validation: usize,
+    /// Of the whole training file.
+    pub(super) fingerprint: String,
 }
 
 impl Samples {
     pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
-        let (train, validation) = load(&config.train)?.split_validation(config.val_rows)?;
-        let test = load(&config.test)?;
-        let (trained, validated) = (train.len(), validation.len());
-        let Dataset { mut images, mut labels } = train;
-        for part in [validation, test] {
-            images.pixels.extend_from_slice(&part.images.pixels);
-            labels.extend_from_slice(&part.labels);
-        }
+        let mut all = Dataset::empty(&config.train);
+        append(&config.train, &mut all)?;
+        let fingerprint = all.fingerprint();
+        let train = all.rows_before_validation(config.val_rows)?;
+        append(&config.test, &mut all)?;
+        let Dataset { images, labels } = all;
         network::check_fits(config, &images)?;
-        Ok(Samples { images, labels, train: trained, validation: validated })
+        Ok(Samples { images, labels, train, validation: config.val_rows, fingerprint })
+    }
+
+    /// Refuses more images than the adapter binds at once.
+    pub(super) fn check(&self, config: &Config, gpu: &Gpu) -> Result<(), Failure> {
+        let (limit, count) = (gpu.buffer_limit(), self.labels.len());
+        let most = limit / PIXELS as u64;
+        if count as u64 <= most {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "{} and {} hold {} digits, and {} are the most that this adapter takes (its limit for \
+             one buffer is {limit} bytes, a digit takes {PIXELS}): give it fewer, or choose another \
+             --adapter",
+            config.train.display(),
+            config.test.display(),
+            thousands(count as u64),
+            thousands(most)
+        )))
     }
 
     pub(super) fn validation(&self) -> std::ops::Range<usize> {
@@ -53,4 +54,17 @@ impl Samples {
     pub(super) fn test(&self) -> std::ops::Range<usize> {
         self.train + self.validation..self.labels.len()
     }
+}
+
+/// Appends all digits of a file, with a progress bar.
+fn append(path: &Path, to: &mut Dataset) -> Result<(), DataError> {
+    let bar = progress_bar(0, "loading digits {wide_bar} {pos}/{len}, {rate}, {eta} left");
+    let result = Digits::labelled(path).and_then(|digits| {
+        digits.read_all(to, |done, expected| {
+            bar.set_length(expected as u64);
+            bar.set_position(done as u64);
+        })
+    });
+    bar.finish_and_clear();
+    result
 }

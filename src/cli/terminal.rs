@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::Failure;
+use crate::foreign::escaped;
 use crate::gpu::Gpu;
 use crate::report::thousands;
 
@@ -32,16 +33,23 @@ pub(super) fn print_results(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let written = writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush());
     match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(cannot_print(&error)))
+        }
         _ => Ok(()),
     }
+}
+
+/// Why results are not where they were to go.
+pub(super) fn cannot_print(why: &std::io::Error) -> String {
+    format!("cannot write to stdout: {why}; the results are lost or cut short")
 }
 
 /// A remark on stderr.
 pub(super) fn say(line: &str) {
     if !quiet() {
         // Nobody reads stderr any more: no reason to stop.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = writeln!(std::io::stderr(), "{}", escaped(line));
     }
 }
 
@@ -62,6 +70,7 @@ pub(super) fn error(message: &str) {
 
 fn label(label: &str, colour: AnsiColor, message: &str) {
     let style = Style::new().bold().fg_color(Some(colour.into()));
+    let message = escaped(message);
     // anstream takes the colours out again where they do not belong.
     let _ = writeln!(anstream::stderr(), "{style}{label}:{style:#} {message}");
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Global, network, print_results, samples};
+use super::network::{self, HELD};
+use super::{Failure, Global, print_results};
+use crate::data::{Dataset, Digits};
 use crate::metrics::Confusion;
 use crate::train::likeliest;
 
@@ -28,10 +30,16 @@ pub(super) struct TestCommand {
 }
 
 pub(super) fn run(command: TestCommand, global: &Global) -> Result<(), Failure> {
-    let dataset = samples::load(&command.test)?;
-    let mut trainer = network::open(&command.model, &dataset.images, global)?;
-    let probabilities = network::classify(&mut trainer, 0..dataset.len())?;
-    let confusion = confusion(&dataset.labels, &probabilities)?;
+    let mut digits = Digits::labelled(&command.test)?;
+    let mut confusion = Confusion::default();
+    let next = |held: &mut Dataset| {
+        digits.read(HELD, held)?;
+        Ok(digits.expected())
+    };
+    network::classify_all(&command.model, &command.test, global, next, |held, probabilities| {
+        count(&mut confusion, &held.labels, probabilities)?;
+        Ok(true)
+    })?;
     match command.json {
         true => print_results(&serde_json::to_string_pretty(&confusion)?),
         false => print_results(&confusion.to_string()),
@@ -41,8 +49,18 @@ pub(super) fn run(command: TestCommand, global: &Global) -> Result<(), Failure> 
 /// Counts truths against the likeliest classes.
 pub(super) fn confusion(labels: &[u8], probabilities: &[[f32; 10]]) -> Result<Confusion, Failure> {
     let mut confusion = Confusion::default();
+    count(&mut confusion, labels, probabilities)?;
+    Ok(confusion)
+}
+
+/// Counts more of them.
+fn count(
+    confusion: &mut Confusion,
+    labels: &[u8],
+    probabilities: &[[f32; 10]],
+) -> Result<(), Failure> {
     for (label, row) in labels.iter().zip(probabilities) {
         confusion.add(usize::from(*label), usize::from(likeliest(row)))?;
     }
-    Ok(confusion)
+    Ok(())
 }

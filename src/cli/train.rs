@@ -1,28 +1,30 @@
 //! `inception train`: the whole of a run.
 
+mod out;
 mod profile;
 mod recover;
 mod report;
 mod result;
+mod resume;
 mod run;
 mod save;
 mod stop;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use self::out::{open_metrics, open_out, refuse_to_replace};
 use self::profile::Profiling;
 use self::report::Shown;
+use self::resume::{check_config, check_data, load};
 use self::run::{Outputs, Run};
-use self::save::Saver;
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
-use crate::checkpoint::{self, Checkpoint, Lock, Tensor, WeightFile};
+use crate::checkpoint::{Checkpoint, Lock, Tensor, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::Batches;
-use crate::metrics::{self, METRICS_FILE, MetricsFile};
 use crate::model;
 use crate::train::{Recordings, Trainer};
 
@@ -45,7 +47,7 @@ pub(super) struct TrainCommand {
     /// Go on from the newest checkpoint in --out, exactly as if the run had not stopped
     #[arg(long, requires = "out", conflicts_with_all = ["preset", "config", "init_weights"])]
     resume: bool,
-    /// Replace the run that --out holds
+    /// Replace the run that --out holds, file by file; what no run has written stays
     #[arg(long, requires = "out", conflicts_with = "resume")]
     overwrite: bool,
     /// Start from the weights in this file instead of random ones
@@ -76,6 +78,12 @@ pub(super) struct TrainCommand {
     /// Lose the device before this step; given again, the next device too: for tests
     #[arg(long, value_name = "STEP", hide = true)]
     lose_device_at: Vec<u64>,
+    /// Whether this process has begun the run in `out`, so that what lies there is its own.
+    #[arg(skip)]
+    begun: bool,
+    /// Let the device hang instead: for tests
+    #[arg(long, requires = "lose_device_at", hide = true)]
+    hang_instead: bool,
 }
 
 /// Which steps are checked.
@@ -117,6 +125,9 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         _ => None,
     };
     let origin = resumed.as_ref().map(|checkpoint| &checkpoint.origin);
+    if let (Some(out), Some(origin)) = (&command.out, origin) {
+        check_config(out, origin);
+    }
     let config = match origin {
         Some(origin) => command.settings.over(&origin.config).map_err(Failure::config)?,
         None => command.settings.resolve().map_err(Failure::config)?,
@@ -141,6 +152,9 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         say(&format!("all {done} steps are done; a larger --steps goes on"));
     }
     let samples = Samples::load(&config)?;
+    if let Some(origin) = origin {
+        check_data(origin, &samples, &config, command.settings.train.is_some())?;
+    }
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     Recordings::check(&config)?;
     let mut recordings = Recordings::training(&config, samples.labels.len());
@@ -158,7 +172,9 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     if resumed.is_none() && parameters.iter().any(|(name, _)| frozen(name) && random(name)) {
         warn("layers are frozen at random values; --init-weights gives them trained ones");
     }
-    let (target, gpu) = global.target(open_gpu(global)?, &recordings)?;
+    let gpu = open_gpu(global)?;
+    samples.check(&config, &gpu)?;
+    let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     say(&format!(
         "network: {} parameters{}, {} of device memory; {} training, {} validation, {} test digits",
@@ -196,61 +212,6 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     say(&format!("prepared in {:.1} s", preparing.elapsed().as_secs_f64()));
     let outputs = Outputs { saver, metrics, seconds_before, profiling, shown };
     Run::new(command, config, samples, trainer, outputs)
-}
-
-/// The newest whole checkpoint. Says which newer ones are damaged.
-fn load(out: &Path) -> Result<Checkpoint, Failure> {
-    let (checkpoint, damaged) = checkpoint::load(out)?;
-    for error in &damaged {
-        warn(&error.to_string());
-    }
-    if !damaged.is_empty() {
-        warn(&format!("going back to the checkpoint of step {}", checkpoint.origin.step));
-    }
-    Ok(checkpoint)
-}
-
-/// Makes the folder `--out` ready for checkpoints.
-fn open_out(
-    command: &TrainCommand,
-    lock: Option<Lock>,
-    resumed: Option<&Checkpoint>,
-) -> Result<Option<Saver>, Failure> {
-    let Some(out) = &command.out else { return Ok(None) };
-    std::fs::create_dir_all(out)
-        .map_err(|why| Failure::new(format!("cannot make the folder {}: {why}", out.display())))?;
-    let lock = lock.map_or_else(|| Lock::take(out), Ok)?;
-    // Another run may have used the folder before it was taken.
-    refuse_to_replace(command, out)?;
-    match resumed {
-        Some(checkpoint) => checkpoint::publish(out, &checkpoint.dir)?,
-        None => checkpoint::clear(out)?,
-    }
-    let step = resumed.map(|checkpoint| checkpoint.origin.step);
-    Ok(Some(Saver::new(out.clone(), lock, step)))
-}
-
-/// The metrics file in `--out`, if there is one, and the seconds of the run before it was resumed.
-fn open_metrics(command: &TrainCommand, done: u64) -> Result<(Option<MetricsFile>, f64), Failure> {
-    let Some(out) = &command.out else { return Ok((None, 0.0)) };
-    let path = out.join(METRICS_FILE);
-    if !command.resume {
-        return Ok((Some(MetricsFile::create(&path)?), 0.0));
-    }
-    let file = MetricsFile::resume(&path, done)?;
-    let seconds = metrics::read(&path)?.last().map_or(0.0, |row| row.seconds);
-    Ok((Some(file), seconds))
-}
-
-fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<(), Failure> {
-    if !command.resume && !command.overwrite && checkpoint::holds_a_model(out) {
-        return Err(Failure::new(format!(
-            "{} holds a model already: give --resume to go on training it, --overwrite to replace \
-             it, or another --out",
-            out.display()
-        )));
-    }
-    Ok(())
 }
 
 /// The checkpoint's; the given file's, but for the layers to reset; or the initial values.

@@ -3,12 +3,19 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::RangedU64ValueParser as Ranged;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::{Config, ConfigError, Decay, Every, Init, Module, Order, Preset, Scale};
+use super::{Config, ConfigError, Decay, Every, Init, MAX_COUNT, Module, Order, Preset, Scale};
 use crate::bounded;
+use crate::foreign::{complaint, shown};
 use crate::network::Network;
+
+/// Whole numbers that a TOML file can hold; what is allowed of them says [`Config::validate`].
+fn whole<T: TryFrom<u64> + Clone + Send + Sync>() -> Ranged<T> {
+    Ranged::new().range(..=MAX_COUNT)
+}
 
 /// Any subset of a [`Config`]: the flags of `train`, and equally the keys of a `--config` file.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
@@ -28,51 +35,51 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
     /// Rows at the end of the training file kept back for validation [tutorial: 500]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>())]
     pub val_rows: Option<usize>,
     /// Train the network that this TOML file describes, such as assets/networks/googlenet.toml
     /// [tutorial: modules of --maps, a dense layer]
     #[arg(long, value_name = "FILE.toml")]
     pub network: Option<NetworkSource>,
     /// Feature maps per tower of each module, one number per module [tutorial: 32,64]
-    #[arg(long, value_name = "N,N..", value_delimiter = ',')]
+    #[arg(long, value_name = "N,N..", value_delimiter = ',', value_parser = whole::<usize>())]
     pub maps: Option<Vec<usize>>,
     /// Kind of Inception module [tutorial: reduced]
     #[arg(long)]
     pub module: Option<Module>,
     /// Channels of the reducing 1x1 convolutions [tutorial: 16]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>())]
     pub reduce1x1: Option<usize>,
     /// Width of the first fully connected layer [tutorial: 700]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>())]
     pub num_fc1: Option<usize>,
     /// Share of that layer's outputs dropped in training, 0 for none [tutorial: 0.5]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub dropout: Option<f32>,
     /// Images per step [tutorial: 50]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>())]
     pub batch_size: Option<usize>,
     /// Adam's learning rate [tutorial: 1e-4]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// Training steps of the whole run [tutorial: 20000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>())]
     pub steps: Option<u64>,
     /// Measure accuracy every N steps [tutorial: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>())]
     pub eval_every: Option<u64>,
     /// Write a row of metrics every N steps [tutorial: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>())]
     pub log_every: Option<u64>,
     /// Write a checkpoint every N steps, or by time (90s, 10m, 2h); always at the end, when stopped
     /// and when the validation accuracy is the best so far [tutorial: evaluation]
     #[arg(long, value_name = "N|TIME")]
     pub checkpoint_every: Option<Every>,
     /// Checkpoints to keep, the newest; the best weights are kept besides [tutorial: 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>())]
     pub keep: Option<usize>,
     /// Seed of initial weights, dropout and shuffling [tutorial: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>())]
     pub seed: Option<u64>,
     /// Pixels as 0..255 (raw) or 0..1 (unit) [tutorial: raw]
     #[arg(long)]
@@ -173,6 +180,16 @@ impl TrainArgs {
 
 /// The keys that are set.
 fn table(args: &TrainArgs) -> Result<Table, ConfigError> {
+    // What no table can hold.
+    let network = match &args.network {
+        Some(NetworkSource::File(path)) => Some(path),
+        _ => None,
+    };
+    let paths =
+        [("train", args.train.as_ref()), ("test", args.test.as_ref()), ("network", network)];
+    for (key, path) in paths {
+        path.map_or(Ok(()), |path| super::check_path(key, path))?;
+    }
     let mut table = Table::try_from(args).map_err(ConfigError::encode)?;
     table.remove("preset");
     Ok(table)
@@ -201,7 +218,7 @@ fn overlay(base: &Config, layers: &[&TrainArgs]) -> Result<Config, ConfigError> 
 const LONGEST: u64 = 1 << 20;
 
 fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
-    let text = bounded::read_text(path, LONGEST)
+    let text = bounded::read_named(path, LONGEST)
         .map_err(|why| ConfigError::Read { path: path.into(), why })?;
     parse(path, &text)
 }
@@ -213,8 +230,8 @@ fn parse(path: &Path, text: &str) -> Result<TrainArgs, ConfigError> {
         ConfigError::Toml {
             path: path.into(),
             line,
-            key: key_above(text, line),
-            why: error.message().replace('\n', ", "),
+            key: key_above(text, line).map(shown),
+            why: complaint(error.message().replace('\n', ", ")),
         }
     })
 }

@@ -1,7 +1,9 @@
 //! What can be wrong with a configuration.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use crate::foreign::complaint;
 use crate::network::Mistake;
 #[cfg(feature = "cli")]
 use crate::network::NetworkError;
@@ -22,7 +24,7 @@ pub enum ConfigError {
         file: Option<PathBuf>,
     },
     /// The configuration file cannot be read.
-    #[error("cannot read the configuration file {}: {why}; check the path after --config", path.display())]
+    #[error("cannot read the configuration file {}: {why}; {}", path.display(), advice(why))]
     Read {
         /// The file.
         path: PathBuf,
@@ -67,7 +69,7 @@ pub enum ConfigError {
         why: String,
     },
     /// A checkpoint's configuration that is not one.
-    #[error("the stored configuration cannot be read: {why}")]
+    #[error("the stored configuration cannot be read: {}", complaint(why))]
     Json {
         /// The parser's reason, with the key and the column.
         why: serde_json::Error,
@@ -76,8 +78,20 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(super) fn encode(why: impl ToString) -> ConfigError {
-        let why = why.to_string();
+        let why = complaint(why);
         ConfigError::Encode { why }
+    }
+}
+
+/// What to do about a configuration file that cannot be read.
+fn advice(why: &std::io::Error) -> &'static str {
+    match why.kind() {
+        ErrorKind::IsADirectory => {
+            "--config takes a file, such as the config.toml in a run's folder"
+        }
+        ErrorKind::InvalidData => "save it as UTF-8, or name another after --config",
+        ErrorKind::NotFound => "check the path after --config",
+        _ => "mend that, or name another after --config",
     }
 }
 

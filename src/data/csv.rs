@@ -2,11 +2,11 @@
 //! to right and top to bottom. Rows without a label can be read too, for prediction.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
-use super::{DataError, LABELS, MAX_IMAGES, PIXELS, source};
+use super::{DataError, LABELS, PIXELS, source};
 
 /// Longest line accepted, in bytes. 785 numbers take 4 KiB at most; the rest leaves room for
 /// spaces and quotes. Without a limit a file of one endless line would fill the memory.
@@ -15,84 +15,77 @@ const MAX_LINE: usize = 1 << 16;
 /// Most characters of a bad value shown in an error.
 const SHOWN: usize = 20;
 
-/// Pixels and labels of a CSV file.
-pub(super) struct Table {
-    /// Grey values, shape `[rows, 784]`.
-    pub(super) pixels: Vec<u8>,
-    /// Labels, shape `[rows]`; empty if the rows have none.
-    pub(super) labels: Vec<u8>,
+/// Rows of CSV text, read one by one. They have 785 columns or, if `unlabelled_too`, all 785 or all
+/// 784. Errors count rows and columns from 1.
+pub(super) struct Rows {
+    path: PathBuf,
+    csv: csv::Reader<LineLimit<Box<dyn Read>>>,
+    record: ByteRecord,
+    unlabelled_too: bool,
+    /// Rows read so far.
+    rows: usize,
+    /// Columns of every row, by the first.
+    columns: usize,
 }
 
-/// Reads every row of CSV text. Rows have 785 columns or, if `unlabelled_too`, all 785 or all 784.
-///
-/// `path` is only for the errors, which count rows and columns from 1.
-pub(super) fn read(
-    path: &Path,
-    reader: impl Read,
-    unlabelled_too: bool,
-) -> Result<Table, DataError> {
-    let mut csv = ReaderBuilder::new()
-        .has_headers(false)
-        // The crate's own complaint about uneven rows names neither the file nor the remedy.
-        .flexible(true)
-        // Quotes are stripped by `number`: read by the CSV rules, a stray one would take all the
-        // rest of the file for a single value.
-        .quoting(false)
-        .buffer_capacity(1 << 16)
-        .from_reader(LineLimit { reader, length: 0 });
-    let mut table = Table { pixels: Vec::new(), labels: Vec::new() };
-    let mut record = ByteRecord::new();
-    let mut rows = 0;
-    let mut columns = PIXELS + 1;
-    loop {
-        match csv.read_byte_record(&mut record) {
-            Ok(true) => rows += 1,
-            Ok(false) => break,
-            Err(error) => return Err(csv_error(path, rows + 1, error)),
+impl Rows {
+    /// `path` is only for the errors.
+    pub(super) fn new(path: &Path, reader: Box<dyn Read>, unlabelled_too: bool) -> Rows {
+        let csv = ReaderBuilder::new()
+            .has_headers(false)
+            // The crate's own complaint about uneven rows names neither the file nor the remedy.
+            .flexible(true)
+            // Quotes are stripped by `number`: read by the CSV rules, a stray one would take all the
+            // rest of the file for a single value.
+            .quoting(false)
+            .buffer_capacity(1 << 16)
+            .from_reader(LineLimit { reader, length: 0 });
+        let (path, record, columns) = (path.to_owned(), ByteRecord::new(), PIXELS + 1);
+        Rows { path, csv, record, unlabelled_too, rows: 0, columns }
+    }
+
+    /// Appends the next row's 784 pixels, and its label if all rows must have one. Whether there was
+    /// a row.
+    pub(super) fn next(
+        &mut self,
+        pixels: &mut Vec<u8>,
+        labels: &mut Vec<u8>,
+    ) -> Result<bool, DataError> {
+        let path = &self.path;
+        match self.csv.read_byte_record(&mut self.record) {
+            Ok(true) => self.rows += 1,
+            Ok(false) if self.rows == 0 => {
+                return Err(DataError::new(format!(
+                    "{} holds no rows, only blank lines. Give it one row per digit.",
+                    path.display()
+                )));
+            }
+            Ok(false) => return Ok(false),
+            Err(error) => return Err(csv_error(path, self.rows + 1, error)),
         }
-        if rows == 1 {
-            check_first(path, &record)?;
+        let (record, unlabelled_too) = (&self.record, self.unlabelled_too);
+        if self.rows == 1 {
+            check_first(path, record)?;
             if unlabelled_too && record.len() == PIXELS {
-                columns = PIXELS;
+                self.columns = PIXELS;
             }
         }
+        let (rows, columns) = (self.rows, self.columns);
         if record.len() != columns {
-            return Err(wrong_columns(path, rows, &record, columns, unlabelled_too));
+            return Err(wrong_columns(path, rows, record, columns, unlabelled_too));
         }
-        if rows > MAX_IMAGES {
-            return Err(DataError::new(format!(
-                "{} holds more than {MAX_IMAGES} rows, the most that is read. Split the file.",
-                path.display()
-            )));
+        for (column, field) in record.iter().enumerate() {
+            let is_label = columns == PIXELS + 1 && column == 0;
+            match number(field) {
+                Some(value) if !is_label => pixels.push(value),
+                Some(value) if usize::from(value) < LABELS => {
+                    labels.extend((!unlabelled_too).then_some(value));
+                }
+                _ => return Err(bad_value(path, rows, column + 1, field, is_label)),
+            }
         }
-        read_row(path, rows, &record, columns, &mut table)?;
+        Ok(true)
     }
-    if rows == 0 {
-        return Err(DataError::new(format!(
-            "{} holds no rows, only blank lines. Give it one row per digit.",
-            path.display()
-        )));
-    }
-    Ok(table)
-}
-
-fn read_row(
-    path: &Path,
-    row: usize,
-    record: &ByteRecord,
-    columns: usize,
-    table: &mut Table,
-) -> Result<(), DataError> {
-    let labelled = columns == PIXELS + 1;
-    for (column, field) in record.iter().enumerate() {
-        let is_label = labelled && column == 0;
-        match number(field) {
-            Some(value) if !is_label => table.pixels.push(value),
-            Some(value) if usize::from(value) < LABELS => table.labels.push(value),
-            _ => return Err(bad_value(path, row, column + 1, field, is_label)),
-        }
-    }
-    Ok(())
 }
 
 /// A whole number from 0 to 255; spaces and quotes around it are allowed. By hand because it runs

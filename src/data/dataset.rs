@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::source::{self, Kind, Source};
-use super::{DataError, Invert, PIXELS, SIDE, csv, idx, image};
+use super::digits::all;
+use super::{DataError, Digits, Invert, PIXELS, SIDE, source};
 
 /// Images of one size; grey ones show light ink on dark ground as in MNIST.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Images {
 
 impl Images {
     /// 28x28 images from their pixels, shape `[count, 28, 28]`.
-    fn new(path: &Path, pixels: Vec<u8>) -> Self {
+    pub(super) fn new(path: &Path, pixels: Vec<u8>) -> Self {
         Self { path: path.to_owned(), height: SIDE, width: SIDE, channels: 1, pixels }
     }
 
@@ -76,12 +76,22 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// Splits into training rows and the last `val_rows` rows, which are for validation.
+    /// What tells these digits from others, in these or other places: their number and the CRC-32 of
+    /// all labels, then all pixels.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&self.labels);
+        sum.update(&self.images.pixels);
+        format!("{} digits of CRC-32 {:08x}", self.len(), sum.finalize())
+    }
+
+    /// How many rows are left to train on where the last `val_rows` are for validation.
     ///
     /// # Errors
     ///
-    /// If no row would be left to train on.
-    pub fn split_validation(mut self, val_rows: usize) -> Result<(Self, Self), DataError> {
+    /// If there is none.
+    pub fn rows_before_validation(&self, val_rows: usize) -> Result<usize, DataError> {
         let rows = self.len();
         if val_rows >= rows {
             return Err(DataError::new(format!(
@@ -90,7 +100,16 @@ impl Dataset {
                 self.images.path.display()
             )));
         }
-        let first = rows - val_rows;
+        Ok(rows - val_rows)
+    }
+
+    /// Splits into training rows and the last `val_rows` rows, which are for validation.
+    ///
+    /// # Errors
+    ///
+    /// If no row would be left to train on.
+    pub fn split_validation(mut self, val_rows: usize) -> Result<(Self, Self), DataError> {
+        let first = self.rows_before_validation(val_rows)?;
         let pixels = self.images.pixels.split_off(first * PIXELS);
         let validation = Self {
             images: Images::new(&self.images.path, pixels),
@@ -108,7 +127,7 @@ impl Dataset {
 /// If the file is missing, damaged, empty, of another kind, or holds a bad value, in a sentence
 /// with file, row and column.
 pub fn load_labelled(path: &Path) -> Result<Dataset, DataError> {
-    labelled(path, source::open(path)?)
+    all(Digits::labelled(path)?)
 }
 
 /// As [`load_labelled`], from content that is not in a file; `name` stands for it in errors. Labels
@@ -118,26 +137,7 @@ pub fn load_labelled(path: &Path) -> Result<Dataset, DataError> {
 ///
 /// As [`load_labelled`].
 pub fn read_labelled(name: &Path, content: impl Read + 'static) -> Result<Dataset, DataError> {
-    labelled(name, source::of(name, Box::new(content))?)
-}
-
-fn labelled(path: &Path, source: Source) -> Result<Dataset, DataError> {
-    match source.kind {
-        Kind::Text => {
-            let table = csv::read(path, source.reader, false)?;
-            Ok(Dataset { images: Images::new(path, table.pixels), labels: table.labels })
-        }
-        Kind::Idx => {
-            let images = Images::new(path, idx::read_images(path, source.reader)?);
-            let labels = idx::read_labels_beside(path, images.len())?;
-            Ok(Dataset { images, labels })
-        }
-        kind => Err(source::wrong_kind(
-            path,
-            kind,
-            "a CSV file with a label and 784 pixels a row, or an IDX image file",
-        )),
-    }
+    all(Digits::labelled_of(name, source::of(name, Box::new(content))?)?)
 }
 
 /// Loads digits without labels from CSV (784 pixels, with or without a label before them, which is
@@ -151,7 +151,7 @@ fn labelled(path: &Path, source: Source) -> Result<Dataset, DataError> {
 /// If the file is missing, damaged, empty, of another kind, holds a bad value or shows nothing, in
 /// a sentence with file and, where it has them, row and column.
 pub fn load_images(path: &Path, invert: Invert) -> Result<Images, DataError> {
-    unlabelled(path, source::open(path)?, invert)
+    Ok(all(Digits::unlabelled(path, invert)?)?.images)
 }
 
 /// As [`load_images`], from content that is not in a file; `name` stands for it in errors.
@@ -164,19 +164,6 @@ pub fn read_images(
     content: impl Read + 'static,
     invert: Invert,
 ) -> Result<Images, DataError> {
-    unlabelled(name, source::of(name, Box::new(content))?, invert)
-}
-
-fn unlabelled(path: &Path, source: Source, invert: Invert) -> Result<Images, DataError> {
-    let pixels = match source.kind {
-        Kind::Text => csv::read(path, source.reader, true)?.pixels,
-        Kind::Idx => idx::read_images(path, source.reader)?,
-        Kind::Picture => image::read(path, source.reader, invert)?.to_vec(),
-        kind => {
-            let wanted = "a PNG or JPEG picture, a CSV file with 784 pixels a row, or an IDX \
-                          image file";
-            return Err(source::wrong_kind(path, kind, wanted));
-        }
-    };
-    Ok(Images::new(path, pixels))
+    let source = source::of(name, Box::new(content))?;
+    Ok(all(Digits::unlabelled_of(name, source, invert)?)?.images)
 }

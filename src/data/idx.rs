@@ -1,10 +1,10 @@
 //! The IDX format of the original MNIST files: a header of big-endian 32-bit numbers (what it is,
 //! then the length of each axis), then the bytes.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{DataError, LABELS, MAX_IMAGES, PIXELS, SIDE, source};
+use super::{DataError, LABELS, PIXELS, SIDE, source};
 
 /// First number of an IDX file of images: unsigned bytes, three axes.
 const IMAGES: u32 = 0x0000_0803;
@@ -12,10 +12,10 @@ const IMAGES: u32 = 0x0000_0803;
 /// First number of an IDX file of labels: unsigned bytes, one axis.
 const LABEL_LIST: u32 = 0x0000_0801;
 
-/// Reads the pixels of an IDX file of 28x28 images, shape `[count, 28, 28]`.
+/// Opens an IDX file of 28x28 images, shape `[count, 28, 28]`.
 ///
 /// `path` is only for the errors.
-pub(super) fn read_images(path: &Path, mut reader: impl Read) -> Result<Vec<u8>, DataError> {
+pub(super) fn open_images(path: &Path, mut reader: Box<dyn Read>) -> Result<Body, DataError> {
     let name = path.display();
     let [magic] = header(path, &mut reader)?;
     if magic != IMAGES {
@@ -29,42 +29,27 @@ pub(super) fn read_images(path: &Path, mut reader: impl Read) -> Result<Vec<u8>,
              {SIDE} x {SIDE} can be used. Convert them to that size."
         )));
     }
-    body(path, reader, count, PIXELS, "images")
+    Body::new(path, reader, count, PIXELS)
 }
 
-/// Reads the labels of an IDX file, shape `[count]`, each 0 to 9.
-fn read_labels(path: &Path, mut reader: impl Read) -> Result<Vec<u8>, DataError> {
-    let [magic] = header(path, &mut reader)?;
-    if magic != LABEL_LIST {
-        return Err(wrong_magic(path, magic, LABEL_LIST));
-    }
-    let [count] = header(path, &mut reader)?;
-    let labels = body(path, reader, count, 1, "labels")?;
-    match labels.iter().position(|&label| usize::from(label) >= LABELS) {
-        None => Ok(labels),
-        Some(at) => Err(DataError::new(format!(
-            "{}, row {}: {} is not a label. A label is a whole number from 0 to 9.",
-            path.display(),
-            at + 1,
-            labels[at]
-        ))),
-    }
-}
-
-/// Finds the label file that belongs to the image file `images` and reads its labels, which must
-/// be `count`.
+/// Finds the label file that belongs to the image file `images` and opens it; it must hold `count`.
 ///
 /// It lies in the same folder and is named as the image file, with `images` and `idx3` replaced by
 /// `labels` and `idx1`; it may differ in being compressed or not (`.gz`).
-pub(super) fn read_labels_beside(images: &Path, count: usize) -> Result<Vec<u8>, DataError> {
+pub(super) fn open_labels_beside(images: &Path, count: usize) -> Result<Body, DataError> {
     let path = label_path(images)?;
-    let labels = read_labels(&path, source::open(&path)?.reader)?;
-    if labels.len() != count {
+    let mut reader = source::open(&path)?.reader;
+    let [magic] = header(&path, &mut reader)?;
+    if magic != LABEL_LIST {
+        return Err(wrong_magic(&path, magic, LABEL_LIST));
+    }
+    let [found] = header(&path, &mut reader)?;
+    let labels = Body::new(&path, reader, found, 1)?;
+    if labels.count() != count {
         return Err(DataError::new(format!(
-            "{} holds {} labels, but {} holds {count} images. Give it the label file that belongs \
-             to these images.",
+            "{} holds {found} labels, but {} holds {count} images. Give it the label file that \
+             belongs to these images.",
             path.display(),
-            labels.len(),
             images.display()
         )));
     }
@@ -122,48 +107,74 @@ fn header<const N: usize>(path: &Path, reader: &mut impl Read) -> Result<[u32; N
     Ok(numbers)
 }
 
-/// Reads `count` items of `size` bytes, which must be all the rest of the file.
-///
-/// The memory grows with what is read, never from the header alone, which may lie.
-fn body(
-    path: &Path,
-    mut reader: impl Read,
-    count: u32,
+/// What stands behind a header: items of `size` bytes, images or labels, which must be all the rest
+/// of the file.
+pub(super) struct Body {
+    path: PathBuf,
+    reader: BufReader<Box<dyn Read>>,
     size: usize,
-    items: &str,
-) -> Result<Vec<u8>, DataError> {
-    let name = path.display();
-    if count == 0 {
-        return Err(DataError::new(format!(
-            "{name} holds no {items}: its header says 0. Give it a file with some."
-        )));
+    /// Items that the header says there are.
+    count: u32,
+    /// Items read so far.
+    read: u32,
+}
+
+impl Body {
+    fn new(path: &Path, reader: Box<dyn Read>, count: u32, size: usize) -> Result<Body, DataError> {
+        let reader = BufReader::with_capacity(1 << 16, reader);
+        let body = Body { path: path.to_owned(), reader, size, count, read: 0 };
+        if count == 0 {
+            let (name, items) = (path.display(), body.items());
+            return Err(DataError::new(format!(
+                "{name} holds no {items}: its header says 0. Give it a file with some."
+            )));
+        }
+        Ok(body)
     }
-    if count as usize > MAX_IMAGES {
-        return Err(DataError::new(format!(
-            "{name}: its header says {count} {items}, more than the {MAX_IMAGES} that are read. \
-             The header may be damaged: fetch the file again, or split it."
-        )));
+
+    fn items(&self) -> &'static str {
+        if self.size == 1 { "labels" } else { "images" }
     }
-    let length = count as usize * size;
-    let mut bytes = Vec::new();
-    let failed = |error: io::Error| source::read_error(path, &error);
-    reader.by_ref().take(length as u64).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() < length {
-        return Err(DataError::new(format!(
-            "{name} is cut short: its header says {count} {items}, but it ends after {}. \
-             Fetch or copy the file again.",
-            bytes.len() / size
-        )));
+
+    /// Items that the header says there are.
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
     }
-    let mut rest = Vec::new();
-    reader.take(1).read_to_end(&mut rest).map_err(failed)?;
-    if !rest.is_empty() {
-        return Err(DataError::new(format!(
-            "{name} goes on after the {count} {items} that its header says it holds. The file is \
-             damaged or of another format: fetch it again."
-        )));
+
+    /// Appends the next item. Whether there was one; a header that promises more than there is, or
+    /// less, is an error.
+    pub(super) fn next(&mut self, to: &mut Vec<u8>) -> Result<bool, DataError> {
+        let (name, count, items) = (self.path.display(), self.count, self.items());
+        let failed = |error: io::Error| source::read_error(&self.path, &error);
+        let left = self.read < count;
+        // Behind the last there must not be a byte.
+        let wanted = if left { self.size as u64 } else { 1 };
+        let before = to.len();
+        let found = self.reader.by_ref().take(wanted).read_to_end(to).map_err(failed)?;
+        if !left && found > 0 {
+            return Err(DataError::new(format!(
+                "{name} goes on after the {count} {items} that its header says it holds. The file \
+                 is damaged or of another format: fetch it again."
+            )));
+        }
+        if left && found < self.size {
+            return Err(DataError::new(format!(
+                "{name} is cut short: its header says {count} {items}, but it ends after {}. \
+                 Fetch or copy the file again.",
+                self.read
+            )));
+        }
+        if self.size == 1
+            && let Some(&label) = to[before..].iter().find(|&&one| usize::from(one) >= LABELS)
+        {
+            return Err(DataError::new(format!(
+                "{name}, row {}: {label} is not a label. A label is a whole number from 0 to 9.",
+                self.read + 1
+            )));
+        }
+        self.read += u32::from(left);
+        Ok(left)
     }
-    Ok(bytes)
 }
 
 fn wrong_magic(path: &Path, found: u32, expected: u32) -> DataError {

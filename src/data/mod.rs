@@ -8,12 +8,14 @@
 mod batches;
 mod csv;
 mod dataset;
+mod digits;
 mod idx;
 mod image;
 mod source;
 
 pub use batches::{Batches, permutation};
 pub use dataset::{Dataset, Images, load_images, load_labelled, read_images, read_labelled};
+pub use digits::Digits;
 pub use image::Invert;
 
 /// Height and width of a digit, in pixels.
@@ -25,9 +27,10 @@ pub const PIXELS: usize = SIDE * SIDE;
 /// Number of different labels (the digits 0 to 9).
 pub const LABELS: usize = 10;
 
-/// Most images taken from one file. A file with more is refused, so that an endless stream or a
-/// header that lies does not fill the memory.
-pub const MAX_IMAGES: usize = 10_000_000;
+/// Most images of one file that are held at once. A file with more is refused, so that an endless
+/// stream or a header that lies does not fill the memory; no adapter could take more, as a buffer is
+/// smaller than 4 GiB. [`Digits`] reads any number, a few at a time.
+pub const MAX_IMAGES: usize = 5_000_000;
 
 /// What is wrong with a data file, where, and what to do about it, as sentences for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

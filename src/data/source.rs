@@ -1,10 +1,12 @@
 //! Opening a file: decompression, a look at its first bytes, and read errors in plain words.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
+use std::rc::Rc;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::DataError;
 
@@ -32,6 +34,38 @@ pub(super) struct Source {
     pub(super) kind: Kind,
     /// The content, from its first byte.
     pub(super) reader: Box<dyn Read>,
+    /// How far it has been read.
+    pub(super) progress: Progress,
+}
+
+/// How much of a file has been read.
+pub(super) struct Progress {
+    /// Bytes of the file; none where it has no length, as a pipe.
+    length: Option<u64>,
+    /// Bytes read of it, compressed as they are.
+    read: Rc<Cell<u64>>,
+}
+
+impl Progress {
+    /// How many items the file seems to hold if so many were found in what has been read of it.
+    pub(super) fn expected(&self, found: usize) -> Option<usize> {
+        let (length, read) = (self.length?, self.read.get());
+        (read > 0).then(|| (found as f64 * length as f64 / read as f64) as usize)
+    }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    reader: R,
+    read: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.read.set(self.read.get() + count as u64);
+        Ok(count)
+    }
 }
 
 /// Opens `path`, through gzip where its content asks for that, and tells what it holds.
@@ -48,11 +82,14 @@ pub(super) fn open(path: &Path) -> Result<Source, DataError> {
         )),
         _ => DataError::new(format!("{name}: cannot open the file ({error}).")),
     })?;
-    let is_folder = file.metadata().is_ok_and(|meta| meta.is_dir());
-    if is_folder {
+    let facts = file.metadata().ok();
+    if facts.as_ref().is_some_and(|facts| facts.is_dir()) {
         return Err(DataError::new(format!("{name} is a folder. Name one file in it.")));
     }
-    of(path, Box::new(file))
+    let read = Rc::new(Cell::new(0));
+    let counted = Counted { reader: file, read: read.clone() };
+    let length = facts.filter(|facts| facts.is_file()).map(|facts| facts.len());
+    Ok(Source { progress: Progress { length, read }, ..of(path, Box::new(counted))? })
 }
 
 /// The same for content that is there already; `path` is its name, for errors and for IDX.
@@ -63,13 +100,37 @@ pub(super) fn open(path: &Path) -> Result<Source, DataError> {
 pub(super) fn of(path: &Path, content: Box<dyn Read>) -> Result<Source, DataError> {
     let (head, reader) = peek(content, 2).map_err(|error| read_error(path, &error))?;
     let reader: Box<dyn Read> = if head == [0x1f, 0x8b] {
-        Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, reader)))
+        Box::new(Gzip(Some(GzDecoder::new(BufReader::with_capacity(1 << 14, reader)))))
     } else {
         reader
     };
     let (head, reader) = peek(reader, HEAD).map_err(|error| read_error(path, &error))?;
     let kind = kind_of(&head, path);
-    Ok(Source { kind, reader })
+    Ok(Source { kind, reader, progress: Progress { length: None, read: Rc::default() } })
+}
+
+/// Gzip data, of one part or several behind each other. Not by `MultiGzDecoder`, to which any bytes
+/// behind the last part are one more that is cut short.
+struct Gzip<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(part) = &mut self.0 {
+            let count = part.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            match part.get_mut().fill_buf()?.first() {
+                None => self.0 = None,
+                Some(0x1f) => self.0 = self.0.take().map(|part| GzDecoder::new(part.into_inner())),
+                Some(_) => {
+                    let why = "bytes that are not theirs follow them";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Reads up to `count` bytes and returns them with a reader that still starts before them; works

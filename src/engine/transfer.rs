@@ -13,6 +13,8 @@ use crate::recording::{TensorId, TensorInfo};
 
 /// Rows that lie in panels are put in order in parts of about so many bytes.
 const PART: usize = 1 << 16;
+/// Bytes that are staged at once on their way to the device.
+const WRITTEN: usize = 1 << 24;
 
 /// What a callback is about to tell, once.
 pub(super) type Told<T> = OneshotReceiver<T>;
@@ -141,6 +143,29 @@ impl Engine {
             }
             if info.shards.len() > 1 {
                 // Hands the staged copy on, lest all shards be held twice.
+                self.gpu.queue.submit([]);
+            }
+        }
+    }
+
+    /// Writes the first bytes of a tensor that is one buffer, before everything submitted later. The
+    /// last word is filled up with zeros, what stands behind it stays.
+    ///
+    /// # Panics
+    /// When the tensor is smaller or in shards, or no compiled recording uses it.
+    pub fn write_bytes(&mut self, id: TensorId, info: &TensorInfo, bytes: &[u8]) {
+        assert!(bytes.len() <= info.len() * 4, "write: tensor {} is smaller", info.name);
+        assert_eq!(info.shards.len(), 1, "write: tensor {} is in shards", info.name);
+        let buffer = self.memory.buffer(id, 0);
+        for (part, at) in bytes.chunks(WRITTEN).zip((0..).step_by(WRITTEN)) {
+            match part.len() % 4 {
+                0 => self.gpu.queue.write_buffer(buffer, at, part),
+                over => {
+                    self.gpu.queue.write_buffer(buffer, at, &[part, &[0; 3][over - 1..]].concat())
+                }
+            }
+            if bytes.len() > WRITTEN {
+                // Hands the staged copy on, lest all bytes be held twice.
                 self.gpu.queue.submit([]);
             }
         }

@@ -15,6 +15,7 @@ use crate::tape::Tape;
 use crate::train::refuse_nan;
 
 /// Inference and the gradient of logits by the image, recorded for a look inside.
+#[derive(Debug, PartialEq)]
 pub struct Recorded {
     batch: usize,
     image: [usize; 3],

@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::{Layer, Mistake, Network};
 use crate::bounded;
+use crate::foreign::complaint;
 
 /// Bytes of a network's file, many times what one needs.
 const LONGEST: u64 = 1 << 20;
@@ -33,7 +34,7 @@ pub enum NetworkError {
         why: String,
     },
     /// Its layers do not make a network.
-    #[error("in {}, line {line}: {mistake}", path.display())]
+    #[error("in {}, line {line}: {}", path.display(), complaint(mistake))]
     Mistake {
         /// The file.
         path: PathBuf,
@@ -58,7 +59,7 @@ impl Network {
     /// # Errors
     /// [`NetworkError`] with the line.
     pub fn read(path: &Path) -> Result<Network, NetworkError> {
-        let text = bounded::read_text(path, LONGEST)
+        let text = bounded::read_named(path, LONGEST)
             .map_err(|why| NetworkError::Read { path: path.into(), why })?;
         Network::parse(path, &text)
     }
@@ -72,7 +73,7 @@ impl Network {
         let file: File = toml::from_str(text).map_err(|error| NetworkError::Toml {
             path: path.into(),
             line: line(error.span().map_or(0, |span| span.start)),
-            why: error.message().replace('\n', ", "),
+            why: complaint(error.message().replace('\n', ", ")),
         })?;
         let lines: Vec<usize> = file.layers.iter().map(|layer| line(layer.span().start)).collect();
         let image_line = line(file.image.span().start);

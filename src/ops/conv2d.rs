@@ -68,10 +68,10 @@ struct Geometry {
 }
 
 impl Geometry {
-    fn constants(&self) -> [Constant; 25] {
+    fn constants(&self) -> [Constant; 26] {
         let signed = |n: usize| i32::try_from(n).expect("an extent must fit i32").into();
         let width = width(&[self.columns]);
-        let groups = self.columns / width;
+        let groups = self.groups();
         // As many threads along the columns as there are, so that none of a subgroup idles.
         let size_x = self.column_threads().next_power_of_two().min(8);
         [
@@ -98,6 +98,7 @@ impl Geometry {
             ("PAD_TOP", signed(self.padding[0])),
             ("PAD_LEFT", signed(self.padding[1])),
             ("TILE", TILE.into()),
+            ("SPAN", self.span().into()),
             ("SIZE_X", size_x.into()),
             ("SIZE_Y", (64 / size_x).into()),
         ]
@@ -107,9 +108,17 @@ impl Geometry {
         self.batch * self.output[0] * self.output[1]
     }
 
-    /// Threads along the columns: each takes two groups.
+    fn groups(&self) -> usize {
+        self.columns / width(&[self.columns])
+    }
+
+    /// Groups of columns that a thread takes.
+    fn span(&self) -> usize {
+        self.groups().min(2)
+    }
+
     fn column_threads(&self) -> usize {
-        (self.columns / width(&[self.columns])).div_ceil(2)
+        self.groups().div_ceil(self.span())
     }
 
     /// The convolution that takes dy to dx.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LARGE, Rewrite, SMALL, Target, subgroup_variant, workgroup_variant};
+use super::{LARGE, Rewrite, SMALL, Target, plain_variant, subgroup_variant, workgroup_variant};
 use crate::kernel::Value;
 use crate::recording::{Pass, Recording};
 
@@ -19,7 +19,8 @@ pub enum Family {
     LargeTiles,
     /// Workgroups share tiles of the size [`SMALL`].
     SmallTiles,
-    /// Each thread holds a tile in its registers and loads by itself: the ops' own kernels.
+    /// Each thread holds a tile in its registers and loads by itself: the ops' own kernels. The tiles
+    /// are smaller where there is little to do.
     Plain,
 }
 
@@ -39,7 +40,7 @@ impl Family {
             Family::Subgroup if hands_round => subgroup_variant(pass, lanes),
             Family::LargeTiles if shares => workgroup_variant(pass, &LARGE),
             Family::SmallTiles if shares => workgroup_variant(pass, &SMALL),
-            Family::Plain => Some(pass.clone()),
+            Family::Plain => Some(plain_variant(pass)),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{FORMAT, Profile};
 use crate::bounded;
+use crate::foreign::complaint;
 
 /// Bytes of a profile; one of the tutorial's network has about 200,000.
 const LONGEST: u64 = 1 << 26;
@@ -48,9 +49,10 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`] when the file cannot be read or is no profile of this format.
     pub fn read(path: &Path) -> Result<Profile, ProfileError> {
-        let text = bounded::read_text(path, LONGEST)
+        let text = bounded::read_named(path, LONGEST)
             .map_err(|why| ProfileError::Read { path: path.into(), why })?;
-        let foreign = |why: String| ProfileError::Foreign { path: path.into(), why };
+        let foreign =
+            |why: String| ProfileError::Foreign { path: path.into(), why: complaint(why) };
         let value: Value = serde_json::from_str(&text).map_err(|why| foreign(why.to_string()))?;
         match value.get("format").and_then(Value::as_u64) {
             // From the text again: it says where something is wrong.

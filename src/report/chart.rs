@@ -189,15 +189,11 @@ impl Chart {
 
     /// The places of a series' points, from 0 to 1 to the right and up, parted at its gaps.
     fn segments(&self, series: &Series) -> Vec<Vec<Place>> {
-        let mut segments = vec![Vec::new()];
-        for &(x, y) in &series.points {
-            match self.x.place(x).zip(self.y.place(y)) {
-                Some(place) => segments.last_mut().into_iter().for_each(|last| last.push(place)),
-                None => segments.push(Vec::new()),
-            }
-        }
-        segments.retain(|segment| !segment.is_empty());
-        segments.iter().map(|segment| thin(segment, MOST_POINTS)).collect()
+        let place = |&(x, y): &(f64, f64)| self.x.place(x).zip(self.y.place(y));
+        let places: Vec<Option<Place>> = series.points.iter().map(place).collect();
+        let kept = thin(&places, MOST_POINTS);
+        let segments = kept.split(Option::is_none).filter(|segment| !segment.is_empty());
+        segments.map(|segment| segment.iter().flatten().copied().collect()).collect()
     }
 
     /// The labels with class and place (to the right and down), moved apart where they would meet.
@@ -254,22 +250,21 @@ impl Series {
     }
 }
 
-/// The lowest and highest of each of equally long parts, so that no spike is lost.
-fn thin(points: &[Place], most: usize) -> Vec<Place> {
+/// The lowest and highest of each of equally long parts, so that no spike is lost; behind a part with a
+/// gap is one.
+fn thin(points: &[Option<Place>], most: usize) -> Vec<Option<Place>> {
     if points.len() <= most {
         return points.to_vec();
     }
-    let mut kept = Vec::with_capacity(most + 2);
-    let ends = |part: &[Place]| {
-        let by_height = |a: &&Place, b: &&Place| a.1.total_cmp(&b.1);
-        let low = part.iter().min_by(by_height).copied();
-        let high = part.iter().max_by(by_height).copied();
-        let mut both: Vec<Place> = low.into_iter().chain(high).collect();
-        both.sort_by(|a, b| a.0.total_cmp(&b.0));
-        both
-    };
+    let mut kept = Vec::with_capacity(2 * most);
     for part in points[..points.len() - 1].chunks(points.len().div_ceil(most / 2)) {
-        kept.extend(ends(part));
+        let there = || part.iter().flatten();
+        let by_height = |a: &&Place, b: &&Place| a.1.total_cmp(&b.1);
+        let ends = there().min_by(by_height).into_iter().chain(there().max_by(by_height));
+        let mut both: Vec<Place> = ends.copied().collect();
+        both.sort_by(|a, b| a.0.total_cmp(&b.0));
+        kept.extend(both.into_iter().map(Some));
+        kept.extend(part.contains(&None).then_some(None));
     }
     kept.extend(points.last());
     kept

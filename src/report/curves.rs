@@ -107,14 +107,66 @@ pub(super) fn half_window(points: usize) -> usize {
 fn running_mean(points: &[(f64, f64)], half: usize, log: bool) -> Vec<(f64, f64)> {
     let there = |value: f64| if log { value.ln() } else { value };
     let back = |value: f64| if log { value.exp() } else { value };
-    let mean = |index: usize| {
-        let (step, value) = points[index];
-        if !value.is_finite() {
-            return (step, value);
-        }
-        let near = &points[index.saturating_sub(half)..(index + half + 1).min(points.len())];
-        let near: Vec<f64> = near.iter().map(|p| there(p.1)).filter(|v| v.is_finite()).collect();
-        (step, back(near.iter().sum::<f64>() / near.len() as f64))
+    let finite = |value: f64| Some(value).filter(|value| value.is_finite());
+    let near: Vec<_> = points.iter().map(|point| finite(there(point.1))).collect();
+    let mean = |(&(step, value), (sum, count)): (&(f64, f64), (f64, usize))| match value.is_finite()
+    {
+        true => (step, back(sum / count as f64)),
+        false => (step, value),
     };
-    (0..points.len()).map(mean).collect()
+    points.iter().zip(window_sums(&near, half)).map(mean).collect()
+}
+
+/// The sum of each value and up to `half` neighbours on each side, and how many of them there are.
+///
+/// Nothing is subtracted, since what is left of a small number beside a large one would be wrong: the
+/// values stand in blocks as long as a window, so that each window is the end of one block and the
+/// begin of the next.
+fn window_sums(values: &[Option<f64>], half: usize) -> Vec<(f64, usize)> {
+    let (length, last) = (2 * half + 1, values.len().saturating_sub(1));
+    let add = |sum: &mut (f64, usize), value: &Option<f64>| {
+        *sum = (sum.0 + value.unwrap_or(0.0), sum.1 + usize::from(value.is_some()));
+        Some(*sum)
+    };
+    let mut to = Vec::with_capacity(values.len());
+    let mut from = Vec::with_capacity(values.len());
+    for block in values.chunks(length) {
+        to.extend(block.iter().scan((0.0, 0), add));
+        from.extend(block.iter().rev().scan((0.0, 0), add));
+        let begin = to.len() - block.len();
+        from[begin..].reverse();
+    }
+    let sum = |at: usize| {
+        let (first, end) = (at.saturating_sub(half), (at + half).min(last));
+        match (first / length == end / length, first % length) {
+            (true, 0) => to[end],
+            // A window that the last value cuts short.
+            (true, _) => from[first],
+            _ => (from[first].0 + to[end].0, from[first].1 + to[end].1),
+        }
+    };
+    (0..values.len()).map(sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_summed() {
+        for (count, half) in (0..40).flat_map(|count| (0..6).map(move |half| (count, half))) {
+            let value = |at: usize| (at % 7 != 3).then_some(((at * 37) % 11) as f64);
+            let values: Vec<Option<f64>> = (0..count).map(value).collect();
+            let plain = |at: usize| {
+                let near = &values[at.saturating_sub(half)..(at + half + 1).min(count)];
+                (near.iter().flatten().sum(), near.iter().flatten().count())
+            };
+            let plain: Vec<(f64, usize)> = (0..count).map(plain).collect();
+            assert_eq!(window_sums(&values, half), plain, "{count} values, {half} on each side");
+        }
+        // What is small stays exact behind what is large.
+        let mut values = vec![Some(1e-3); 100];
+        values[20] = Some(1e30);
+        assert_eq!(window_sums(&values, 2)[23].0, window_sums(&values, 2)[90].0);
+    }
 }

@@ -11,6 +11,7 @@ use super::filters::Filters;
 use crate::bounded;
 use crate::checkpoint::atomic;
 use crate::data::{Images, LABELS, PIXELS};
+use crate::foreign::{complaint, shown};
 use crate::metrics::CLASSES;
 use crate::train::likeliest;
 
@@ -131,7 +132,8 @@ impl Evaluation {
     pub(super) fn read(path: &Path) -> Result<Evaluation, ReportError> {
         let text = bounded::read_text(path, LONGEST)
             .map_err(|why| ReportError::Read { path: path.into(), why })?;
-        let damaged = |why: String| Err(ReportError::Damaged { path: path.into(), why });
+        let damaged =
+            |why: String| Err(ReportError::Damaged { path: path.into(), why: complaint(why) });
         let evaluation: Evaluation = match serde_json::from_str(&text) {
             Ok(evaluation) => evaluation,
             Err(why) => return damaged(why.to_string()),
@@ -140,7 +142,9 @@ impl Evaluation {
             return damaged(format!("{} is no digit", digit.label));
         }
         match evaluation.filters.iter().find(|filters| !filters.fit()) {
-            Some(filters) => damaged(format!("the {} filters have another size", filters.name)),
+            Some(filters) => {
+                damaged(format!("the {} filters have another size", shown(&filters.name)))
+            }
             None => Ok(evaluation),
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Trainer;
+use crate::data::Images;
 use crate::engine::{Engine, EngineError, Pending, Program};
 
 /// A batch under way.
@@ -44,12 +45,23 @@ impl Trainer {
         run(&mut self.engine, self.inference.as_ref().expect("inference was compiled")).await
     }
 
+    /// Puts other images in the place of the first ones, so that any number can be classified, some at
+    /// a time. `before` were classified before them, which errors count too.
+    ///
+    /// # Panics
+    /// When there are more images than were recorded.
+    pub fn replace_images(&mut self, images: &Images, before: usize) {
+        self.write_bytes(self.recordings.images, &images.pixels);
+        self.replaced = before;
+    }
+
     /// Classifies the images of these rows: ten probabilities each. `progress` hears how many are
     /// done.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails; [`EngineError::Numbers`] when a probability is NaN, or
-    /// a check finds something. Images are counted from the first of these rows, which is 1.
+    /// a check finds something. Images are counted from the first of these rows, which is 1, or on
+    /// from those that were [replaced](Trainer::replace_images).
     ///
     /// # Panics
     /// When only training was recorded.
@@ -69,7 +81,8 @@ impl Trainer {
             };
             first += next.as_ref().map_or(0, |batch| batch.images);
             if let Some(batch) = std::mem::replace(&mut waiting, next) {
-                probabilities.extend(self.collect_batch(batch, probabilities.len()).await?);
+                let done = self.replaced + probabilities.len();
+                probabilities.extend(self.collect_batch(batch, done).await?);
                 progress(probabilities.len());
             }
         }

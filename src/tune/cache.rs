@@ -3,22 +3,30 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Timings;
+use super::{Timing, Timings};
 use crate::bounded;
 use crate::ceiling::{self, Ceiling};
+use crate::foreign::{complaint, shown};
 use crate::gpu::AdapterFacts;
 use crate::kernel::Kernel;
 use crate::ops;
-use crate::plan;
+use crate::plan::{self, Family};
 
 /// The environment's name for the folder, where it is to be another than the user's cache folder.
 const FOLDER: &str = "INCEPTION_CACHE";
 /// Bytes of a cache; an adapter with a dozen networks takes a few hundred thousand.
 const LONGEST: u64 = 1 << 26;
+
+/// Operations or bytes a second that an adapter may do: from far below a software adapter on a slow
+/// processor to far above all there are.
+const RATES: RangeInclusive<f64> = 1e6..=1e17;
+/// Milliseconds that a product may take: up to an hour.
+const TIMES: RangeInclusive<f64> = 0.0..=3.6e6;
 
 /// What is wrong with the file. Nothing that must be heeded: the kernels are measured anew.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +40,25 @@ pub enum CacheError {
         why: std::io::Error,
     },
     /// It is none of ours, or was damaged.
-    #[error("{} is damaged ({why}); kernels are measured anew and it is replaced", path.display())]
+    #[error("{} is damaged ({}); kernels are measured anew and it is replaced", path.display(), complaint(why))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// Where, and what stands there.
         why: serde_json::Error,
+    },
+    /// It holds a number that no adapter has.
+    #[error(
+        "{} says of {what} that it is {value:e}, which no adapter has; it is measured anew and replaced",
+        path.display()
+    )]
+    Absurd {
+        /// The file.
+        path: PathBuf,
+        /// The rate, or the product and family.
+        what: String,
+        /// The number.
+        value: f64,
     },
     /// It cannot be written.
     #[error(
@@ -118,7 +139,14 @@ impl Cache {
     pub fn load(&self) -> Result<Timings, CacheError> {
         let adapter = self.read()?.remove(&self.adapter);
         let valid = adapter.filter(|adapter| adapter.kernels == kernels());
-        Ok(valid.map(|adapter| adapter.products).unwrap_or_default())
+        let timings = valid.map(|adapter| adapter.products).unwrap_or_default();
+        for (key, timing) in timings.iter() {
+            if let Some((family, value)) = absurd(timing) {
+                let what = format!("{} by {family:?}", shown(key));
+                return Err(CacheError::Absurd { path: self.path.clone(), what, value });
+            }
+        }
+        Ok(timings)
     }
 
     /// Keeps what was measured, and what the file holds of other products and adapters.
@@ -130,6 +158,7 @@ impl Cache {
             if adapter.kernels != kernels() {
                 *adapter = Adapter { ceiling: adapter.ceiling.take(), ..Adapter::new() };
             }
+            adapter.products.0.retain(|_, timing| absurd(timing).is_none());
             adapter.products.0.extend(timings.0.clone());
         })
     }
@@ -141,7 +170,17 @@ impl Cache {
     pub fn ceiling(&self) -> Result<Option<Ceiling>, CacheError> {
         let limits = self.read()?.remove(&self.adapter).and_then(|adapter| adapter.ceiling);
         let valid = limits.filter(|limits| limits.kernels == ceiling_kernels());
-        Ok(valid.map(|limits| limits.ceiling))
+        let Some(Limits { ceiling, .. }) = valid else { return Ok(None) };
+        let Ceiling { flop_per_second, bytes_per_second } = ceiling;
+        for (what, value) in
+            [("flop_per_second", flop_per_second), ("bytes_per_second", bytes_per_second)]
+        {
+            if !RATES.contains(&value) {
+                let (path, what) = (self.path.clone(), what.to_string());
+                return Err(CacheError::Absurd { path, what, value });
+            }
+        }
+        Ok(Some(ceiling))
     }
 
     /// Keeps the adapter's ceiling, and all else in the file.
@@ -183,6 +222,12 @@ impl Cache {
         temporary.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// A time that no product takes.
+fn absurd(timing: &Timing) -> Option<(Family, f64)> {
+    let mut times = timing.milliseconds.iter();
+    times.find_map(|(&family, &time)| Some((family, time.filter(|time| !TIMES.contains(time))?)))
 }
 
 /// Changes with the text of any kernel and with the sizes of tiles.

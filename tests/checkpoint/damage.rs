@@ -133,6 +133,32 @@ fn tensors_that_do_not_fit_are_named() {
     assert!(text.contains("v/b holds -1 at flat index 1; second moments"), "{text}");
 }
 
+/// Whatever words of the file enter a sentence.
+#[test]
+fn hostile_words_are_shown_short_and_escaped() {
+    let long = "\u{1b}[2J\n".repeat(2000);
+    let metadata = |key: &str| {
+        let config = quick().to_json().unwrap();
+        let mut metadata = json!({
+            "format": "inception-wgpu", "version": "1", "step": "4", "config": config,
+            "checksum": "00000000"
+        });
+        metadata[key] = long.clone().into();
+        json!({"__metadata__": metadata})
+    };
+    let keys = ["version", "step", "config", "checksum", "validation_accuracy"];
+    let mut headers: Vec<Value> = keys.into_iter().map(metadata).collect();
+    headers.push(json!({"a": entry(&long, &[1], 0, 4)}));
+    headers.push(json!({&long: entry("F32", &[1], 0, 0)}));
+    headers.push(json!({"W": entry("F32", &vec![1; 5000], 0, 4)}));
+    for header in headers {
+        let data: &[u8] = if header.get("W").is_some() { &[0; 4] } else { &[] };
+        let text = complaint(&header, data, &vec![("W".to_string(), vec![1])]);
+        assert!(!text.contains(char::is_control), "{text:?}");
+        assert!(text.chars().count() < 1500, "{} characters: {text}", text.len());
+    }
+}
+
 #[test]
 fn hostile_headers_are_refused() {
     let ours = |key: &str, value: &str| {

@@ -21,11 +21,51 @@ fn a_folder_is_held_by_one_at_a_time() {
     drop(held);
     Lock::take(&run).expect("the file that is left holds nothing");
     // What a killed process has left, longer than what is written now.
-    fs::write(run.join("lock"), "1234567890 1234567890 and more").unwrap();
-    let held = Lock::take(&run).unwrap();
+    for left in ["1234567890 12345678901234567890", "", "\0\0\0\0"] {
+        fs::write(run.join("lock"), left).unwrap();
+        let held = Lock::take(&run).unwrap();
+        let refused = Lock::take(&run).unwrap_err().to_string();
+        assert!(refused.contains("in use") && !refused.contains("1234567890"), "{refused}");
+        drop(held);
+        let mark = fs::read_to_string(run.join("lock")).unwrap();
+        assert!(mark.starts_with(&format!("{} ", std::process::id())), "{mark:?}");
+    }
+}
+
+#[test]
+fn a_lock_of_another_program_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock");
+    for other in ["mine", "123\n", "1 2 3", &"7".repeat(100)] {
+        fs::write(&lock, other).unwrap();
+        let refused = Lock::take(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("lock: it holds no mark of a run"), "{refused}");
+        assert!(refused.contains("move it away or name another --out"), "{refused}");
+        assert_eq!(fs::read_to_string(&lock).unwrap(), other);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_lock_is_not_taken_through_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    fs::create_dir(&run).unwrap();
+    for there in [true, false] {
+        let target = dir.path().join(if there { "there" } else { "nowhere" });
+        if there {
+            fs::write(&target, "1 2").unwrap();
+        }
+        std::os::unix::fs::symlink(&target, run.join("lock")).unwrap();
+        let refused = Lock::take(&run).unwrap_err().to_string();
+        assert!(refused.contains("lock: "), "{refused}");
+        assert_eq!(fs::read_to_string(&target).ok().as_deref(), there.then_some("1 2"));
+        fs::remove_file(run.join("lock")).unwrap();
+    }
+    let made = std::process::Command::new("mkfifo").arg(run.join("lock")).status().unwrap();
+    assert!(made.success());
     let refused = Lock::take(&run).unwrap_err().to_string();
-    assert!(!refused.contains("1234567890") && !refused.contains("more"), "{refused}");
-    drop(held);
+    assert!(refused.contains("it is no regular file"), "{refused}");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use inception::checkpoint::{
     BEST_FILE, CHECKPOINTS, CheckpointError, MODEL_FILE, OPTIMIZER_FILE, Origin, WeightFile,
-    atomic, best_accuracy, clear, holds_a_model, load, publish,
+    atomic, best_accuracy, clear, holds_a_model, load, optimizer_tensors, publish, save,
 };
 use inception::config::Config;
 
-use super::{files_in, origin, quick, save_as, save_to};
+use super::{files_in, origin, quick, save_as, save_to, sources, weights};
 use crate::common::sign;
 
 fn steps(run: &Path) -> Vec<String> {
@@ -37,7 +37,7 @@ fn the_newest_are_kept_and_the_best_weights() {
         let best = [None, Some(2), Some(3), Some(3), Some(3), Some(3), Some(7), Some(7)];
         for (step, (accuracy, best)) in (1..).zip(accuracies.into_iter().zip(best)) {
             let config = Config { keep, ..quick() };
-            save_as(run, &Origin { step, config, validation_accuracy: accuracy });
+            save_as(run, &Origin { config, validation_accuracy: accuracy, ..origin(step) });
             let kept = (step + 1).saturating_sub(keep as u64).max(1)..=step;
             assert_eq!(steps(run), kept.map(|s| format!("step-{s:06}")).collect::<Vec<_>>());
             assert_eq!(step_of(run.join(MODEL_FILE)), step);
@@ -150,8 +150,107 @@ fn a_folder_without_checkpoints_says_so_and_can_be_cleared() {
     fs::remove_file(run.join(MODEL_FILE)).unwrap();
     assert!(holds_a_model(run), "a checkpoint is one");
     clear(run).unwrap();
-    assert_eq!(files_in(run), ["config.toml"]);
+    assert_eq!(files_in(run), [] as [&str; 0]);
     assert!(!holds_a_model(run));
+}
+
+/// Whatever others have put among the checkpoints, under whatever names.
+#[test]
+fn what_is_not_a_runs_own_is_never_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let folder = run.join(CHECKPOINTS);
+    let foreign = [
+        "notes.tmp/a",
+        "notes.old",
+        "step-1/model.safetensors",
+        "step-000001x/model.safetensors",
+        "step-000002.tmp/notes",
+        "step-000003/notes",
+        "step-000004/model.safetensors.bak",
+        "step-000009/notes",
+    ];
+    save_to(&run, 3);
+    for path in foreign {
+        fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+        fs::write(folder.join(path), path).unwrap();
+    }
+    let all_there = |when: &str| {
+        for path in foreign {
+            let read = fs::read_to_string(folder.join(path));
+            assert_eq!(read.ok().as_deref(), Some(path), "{when}");
+        }
+    };
+    // One that is kept takes a name where others' files lie; it is still whole, and goes when its time
+    // has come.
+    for step in 3..8 {
+        save_to(&run, step);
+        let (newest, damaged) = load(&run).unwrap();
+        assert_eq!((newest.origin.step, damaged.len()), (step, 0));
+        assert!(
+            folder.join(format!("step-{:06}", step - 1)).join(MODEL_FILE).exists() || step == 3
+        );
+        assert!(!folder.join(format!("step-{:06}", step - 2)).join(MODEL_FILE).exists());
+        all_there("saved");
+    }
+    clear(&run).unwrap();
+    all_there("cleared");
+    assert!(!holds_a_model(&run));
+    assert!(load(&run).unwrap_err().to_string().contains("holds no checkpoint"));
+    let left = files_in(&folder);
+    let folders = foreign.map(|path| path.split('/').next().unwrap());
+    assert!(left.iter().all(|name| folders.contains(&name.as_str())), "{left:?}");
+    assert_eq!(files_in(&run), [CHECKPOINTS]);
+    save_to(&run, 1);
+    assert_eq!(load(&run).unwrap().0.origin.step, 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_links_lead_to_is_neither_written_nor_removed() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let (run, others) = (dir.path().join("run"), dir.path().join("others"));
+    save_to(&others, 1);
+    let whole = others.join(CHECKPOINTS).join("step-000001");
+    save_to(&run, 2);
+    let folder = run.join(CHECKPOINTS);
+    for name in ["step-000001", "step-000003", "step-000003.tmp", "step-000003.old"] {
+        symlink(&whole, folder.join(name)).unwrap();
+    }
+    let precious = dir.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    for name in ["config.toml.tmp", "model.safetensors.tmp"] {
+        symlink(&precious, run.join(name)).unwrap();
+    }
+    save_to(&run, 3);
+    assert_eq!(load(&run).unwrap().0.origin.step, 3);
+    assert!(!folder.join("step-000003").is_symlink());
+    clear(&run).unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    assert_eq!(files_in(&whole), [MODEL_FILE, OPTIMIZER_FILE]);
+    assert_eq!(load(&others).unwrap().0.origin.step, 1);
+}
+
+/// A folder in the way of a file: it stays, and so does no temporary.
+#[test]
+fn a_rename_that_fails_leaves_no_temporary() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    fs::create_dir_all(to.join("inside")).unwrap();
+    fs::write(&from, "new").unwrap();
+    assert!(atomic::write_file(&to, b"new").unwrap_err().to_string().contains("rename"));
+    assert!(atomic::link(&from, &to).unwrap_err().to_string().contains("rename"));
+    assert!(atomic::remove(&to).is_err(), "a folder is no file");
+    assert_eq!(files_in(dir.path()), ["from", "to"]);
+    assert_eq!(files_in(&to), ["inside"]);
+    // As a checkpoint, too.
+    let run = dir.path().join("run");
+    fs::create_dir_all(run.join(CHECKPOINTS)).unwrap();
+    fs::write(run.join(CHECKPOINTS).join("step-000001"), "in the way").unwrap();
+    let moments = optimizer_tensors(&weights());
+    save(&run, &origin(1), sources(&weights()), sources(&moments)).unwrap_err();
+    assert_eq!(steps(&run), ["step-000001"]);
 }
 
 /// What this program is not allowed to read, or too old to, is no damage to go back behind.

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use crate::common::{Place, digits};
-use crate::say::{assert_fails, assert_train_fails, checkpoint};
+use crate::common::{Place, digits, program};
+use crate::say::{assert_failed, assert_fails, assert_train_fails, checkpoint};
 
 /// `count` rows that are well.
 fn rows(count: usize) -> Vec<String> {
@@ -87,4 +87,32 @@ fn files_to_measure_and_to_classify() {
     assert_fails(&["predict", "--model", &model, &picture], 1, &[&picture]);
     let none = place.path("none.png");
     assert_fails(&["predict", "--model", &model, &none], 1, &[&none, "no such file"]);
+}
+
+/// Rows that the memory has no room for: a sentence, not an abort.
+#[test]
+#[cfg(target_os = "linux")]
+fn more_rows_than_memory() {
+    let place = Place::new(12, 4);
+    // 784 MB of blank images that take no room on the disk.
+    let sparse = |name: &str, header: &[u32], length: u64| {
+        let header: Vec<u8> = header.iter().flat_map(|number| number.to_be_bytes()).collect();
+        let path = place.write(name, &header);
+        let file = std::fs::OpenOptions::new().append(true).open(&path).expect("it is there");
+        file.set_len(header.len() as u64 + length).expect("it grows");
+        path
+    };
+    let images = sparse("train-images-idx3-ubyte", &[0x803, 1_000_000, 28, 28], 784_000_000);
+    sparse("train-labels-idx1-ubyte", &[0x801, 1_000_000], 1_000_000);
+    let program = program(&["train", "--train", &images, "--test", &place.path("test.csv")]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 400000 && exec \"$0\" \"$@\""]);
+    limited.arg(program.get_program()).args(program.get_args());
+    let said = limited.output().expect("it runs").into();
+    let parts = [images.as_str(), "no memory for more than its first", "a smaller file"];
+    assert_failed(&said, 1, &parts);
+    // Most of what there was held them, once.
+    let (_, behind) = said.error().split_once("its first ").expect("a number");
+    let rows: usize = behind.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!(rows * 784 > 250_000_000, "{rows}");
 }

@@ -162,3 +162,41 @@ fn weights_of_another_program() {
         succeed_all(&tiny(&place, "out", &format!("--init-weights {path}")));
     }
 }
+
+#[test]
+fn a_folder_without_a_model_is_said_to_be_one() {
+    let place = Place::new(12, 4);
+    let folder = place.path("empty");
+    std::fs::create_dir(&folder).expect("made");
+    let digits = place.path("test.csv");
+    let parts = [folder.as_str(), "holds no model.safetensors", "inception train --out"];
+    assert_fails(&["test", "--model", &folder, "--test", &digits], 1, &parts);
+    assert_fails(&["predict", "--model", &folder, &digits], 1, &parts);
+    assert_fails(&["inspect", &folder], 1, &parts);
+    assert_train_fails(&place, &format!("--init-weights {folder}"), &parts);
+}
+
+/// Metadata that ask for thousands of modules, as a flag or a file would.
+#[test]
+fn networks_without_an_end() {
+    let place = Place::new(12, 4);
+    checkpoint(&place, "model");
+    let (mut header, numbers) = parts(&place.read("model/model.safetensors"));
+    let config = header["__metadata__"]["config"].as_str().expect("a configuration");
+    let maps = format!("\"maps\":[2{}]", ",2".repeat(50_000));
+    let config = config.replace("\"maps\":[2]", &maps);
+    header["__metadata__"]["config"] = config.into();
+    let model = place.write("endless.safetensors", file(&header, &numbers));
+    let digits = place.path("test.csv");
+    for arguments in [
+        &["predict", "--model", &model, &digits][..],
+        &["test", "--model", &model, "--test", &digits],
+        &["inspect", &model],
+        &["cost", "--model", &model],
+        &["export", &model, "--onnx", &place.path("endless.onnx")],
+    ] {
+        assert_fails(arguments, 1, &["50001 channel counts", "at most 64", &model]);
+    }
+    let maps = format!("--maps=2{}", ",2".repeat(10_000));
+    assert_fails(&["train", &maps], 2, &["10001 channel counts", "at most 64"]);
+}

@@ -1,6 +1,6 @@
 //! `--checked`, and answers that would be no numbers.
 
-use crate::common::{Place, has_adapter, run_all, sign, succeed, succeed_all};
+use crate::common::{Place, digits, has_adapter, run, run_all, sign, succeed, succeed_all};
 use crate::say::{assert_fails, checkpoint, tiny};
 
 #[test]
@@ -61,5 +61,23 @@ fn what_is_no_number_is_no_answer() {
         let said = run_all(&tiny(&place, "out", &format!("--init-weights {model} {more}")));
         assert_eq!(said.code, Some(1), "{said:?}");
         assert!(said.error().contains("diverged"), "{}", said.stderr);
+    }
+}
+
+/// Those before it are told of, and it is counted from the first.
+#[test]
+fn an_image_far_behind_is_named() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(1, 1);
+    let model = overflowing(&place);
+    let blank = format!("0{}\n", ",0".repeat(784));
+    let text = blank.repeat(1002) + &digits("mnist_test.csv.gz", 1);
+    let path = place.write("late.csv", text);
+    for (more, image) in [(&[][..], "of image 1003:"), (&["--checked"], "images 1001 to 1003: ")] {
+        let said = run(&[&["predict", "--model", &model, &path], more].concat());
+        assert_eq!((said.code, said.stdout.lines().count()), (Some(1), 1001), "{}", said.stderr);
+        assert!(said.error().contains(image), "{}", said.error());
     }
 }

@@ -195,3 +195,18 @@ fn what_can_be_wrong() {
     let said = run(&["inspect", &model, "--out", &place.path("pictures")]);
     assert_failed(&said, 1, &["cannot", &taken]);
 }
+
+#[test]
+fn fewer_images_than_asked_for_are_said() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(1, 3);
+    let model = checkpoint(&place, "model");
+    let digits = place.path("test.csv");
+    for (count, said_so) in [("3", false), ("4", true)] {
+        let said = succeed(&["inspect", &model, &digits, "--images", count]);
+        let words = format!("warning: {digits} holds 3 images, so not 4 are looked at");
+        assert_eq!(said.stderr.contains(&words), said_so, "{said:?}");
+    }
+}

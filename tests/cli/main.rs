@@ -11,11 +11,15 @@ mod checked;
 mod cost;
 mod devices;
 mod export;
+mod folder;
 mod inspect;
 mod measure;
 mod networks;
+#[cfg(unix)]
+mod pipes;
 mod profile;
 mod report;
+mod resumed;
 mod say;
 mod selftest;
 mod terminal;

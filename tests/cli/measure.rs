@@ -95,6 +95,15 @@ fn bench_prints_a_table_and_says_what_does_not_fit() {
     assert!(lines[3].starts_with("inference 16000  the network is too large"), "{}", lines[3]);
     assert!(lines[4].contains("parameters; first step after"), "{}", lines[4]);
     assert!(said.stderr.contains("limits measured: "), "{}", said.stderr);
+    // Nothing is made for what will not fit: a million images would take 784 MB each time.
+    let sizes = ["bench", "--steps", "1", "--limits", "default", "--batch-sizes", "1000000,2"];
+    let said = succeed(&[&sizes[..], &TINY].concat());
+    let lines: Vec<&str> = said.stdout.lines().collect();
+    assert!(lines[2].starts_with("inference 1000000  too large: 4000000 images"), "{}", lines[2]);
+    assert!(lines[3].starts_with("inference     2 "), "{}", lines[3]);
+    let said = run(&["bench", "--maps", "2", "--batch-size", "1000000", "--limits", "default"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.error().starts_with("the network is too large"), "{}", said.error());
     let said = run(&["bench", "--maps", "60000,60000", "--no-inference"]);
     assert_eq!(said.code, Some(1));
     assert!(said.error().starts_with("the network is too large"), "{}", said.error());

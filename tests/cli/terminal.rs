@@ -66,3 +66,40 @@ fn each_command_has_a_manual_page() {
     let file = place.write("file", "");
     assert_fails(&["man", "--out", &file], 1, &["manual pages", &file]);
 }
+
+/// What is asked for and cannot be printed is a failure; a reader that has had enough is none.
+#[test]
+#[cfg(target_os = "linux")] // others have no /dev/full
+fn results_that_nobody_gets_are_a_failure() {
+    for arguments in [&["--help"][..], &["--version"], &["train", "--help"], &["cost"], &["man"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("it opens");
+        let said = program(arguments).stdout(full).output().expect("it runs");
+        let stderr = String::from_utf8(said.stderr).expect("UTF-8");
+        assert_eq!(said.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("error: cannot write to stdout: No space left"), "{stderr}");
+        let mut child =
+            program(arguments).stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{arguments:?}");
+    }
+}
+
+/// Names that would colour or clear the terminal.
+#[test]
+#[cfg(unix)]
+fn what_a_terminal_would_obey_is_not_printed() {
+    let place = Place::new(1, 1);
+    let odd = place.path("\u{1b}[2J\u{7}");
+    for arguments in [
+        vec!["test", "--model", &odd],
+        vec!["inspect", &odd],
+        vec!["train", "--config", &odd],
+        vec!["train", "--train", &odd],
+        vec!["report", &odd],
+    ] {
+        let said = run(&arguments);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(!said.stderr.contains(['\u{1b}', '\u{7}']), "{said:?}");
+        assert!(said.stderr.contains("\\u{1b}[2J\\u{7}"), "{said:?}");
+    }
+}

@@ -32,6 +32,27 @@ fn for_this_adapter() {
     assert_refused(&place, batch, &parts);
 }
 
+/// More rows than one buffer takes: found before anything is measured or made, in words about rows.
+#[test]
+fn more_rows_than_this_adapter_takes() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let count = 171_196;
+    let header: Vec<u8> = [0x803u32, count, 28, 28].iter().flat_map(|n| n.to_be_bytes()).collect();
+    let images = place.write("train-images-idx3-ubyte", header);
+    let file = std::fs::OpenOptions::new().append(true).open(&images).expect("it is there");
+    file.set_len(16 + u64::from(count) * 784).expect("it grows");
+    let header: Vec<u8> = [0x801u32, count].iter().flat_map(|n| n.to_be_bytes()).collect();
+    let labels = [header, vec![0; count as usize]].concat();
+    place.write("train-labels-idx1-ubyte", labels);
+    let said = run_all(&place.train("out", &["--limits", "default", "--train", &images]));
+    let parts = ["171,200 digits", "171,196 are the most", "134217728 bytes", "fewer", &images];
+    assert_failed(&said, 1, &parts);
+    assert!(!said.error().contains("--maps"), "{}", said.error());
+}
+
 #[test]
 fn for_any_adapter() {
     let place = Place::new(12, 4);
@@ -62,4 +83,11 @@ fn sizes_that_pass_the_check_can_be_recorded() {
         }
     }
     assert!(recorded > 100, "{recorded}");
+}
+
+#[test]
+fn the_advice_names_what_makes_it_large() {
+    let place = Place::new(12, 4);
+    let reduced = "--maps 2 --reduce1x1 1048576 --num-fc1 4 --batch-size 8";
+    assert_refused(&place, reduced, &["any adapter", "--reduce1x1"]);
 }

@@ -29,6 +29,8 @@ fn wrong_usage_exits_with_2() {
         (&["train", "--bogus"], &["--bogus"]),
         (&["train", "--steps"], &["--steps"]),
         (&["train", "--steps", "many"], &["--steps", "many"]),
+        (&["train", "--steps", "9223372036854775808"], &["--steps", "0..=9223372036854775807"]),
+        (&["train", "--maps", "1,9223372036854775808"], &["--maps", "0..=9223372036854775807"]),
         (&["train", "--maps", "2,x"], &["--maps", "x"]),
         (&["train", "--module", "wide"], &["--module", "wide", "reduced", "naive"]),
         (&["train", "--preset", "huge"], &["--preset", "huge", "quick"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use inception::config::{Config, Every};
+use inception::config::{Config, Every, TrainArgs};
 
 use super::{args, file, other};
 
@@ -44,11 +44,16 @@ fn each_value_out_of_bounds_is_named() {
     }
     let tiny = args(&["--learning-rate=1e-60"]).resolve().unwrap_err();
     assert!(tiny.to_string().ends_with(rate), "{tiny}");
-    let error = args(&["--seed=18446744073709551615"]).resolve().unwrap_err();
+    let flags = TrainArgs { seed: Some(u64::MAX), ..TrainArgs::default() };
+    let error = flags.resolve().unwrap_err();
     assert!(error.to_string().contains("up to 9223372036854775807"), "{error}");
     let empty = Config { maps: vec![], ..other() };
     let message = "maps is empty; it must be a list of one or more channel counts";
     assert_eq!(empty.validate().unwrap_err().to_string(), message);
+    let many = |modules| Config { maps: vec![1; modules], ..other() }.validate();
+    let message = "maps is a list of 65 channel counts; it must be of at most 64, one a module";
+    assert_eq!(many(65).unwrap_err().to_string(), message);
+    assert!(many(64).is_ok());
     let nameless = Config { test: "".into(), ..other() };
     let message = "test is \"\"; it must be a path of valid UTF-8";
     assert_eq!(nameless.validate().unwrap_err().to_string(), message);
@@ -122,7 +127,52 @@ fn an_unreadable_file_is_named() {
     std::fs::write(&path, b"seed = \xff").unwrap();
     let flags = args(&["--config", path.to_str().unwrap()]);
     let message = flags.resolve().unwrap_err().to_string();
-    assert!(message.contains("UTF-8"), "{message}");
+    assert!(
+        message
+            .ends_with("it is not text in UTF-8; save it as UTF-8, or name another after --config"),
+        "{message}"
+    );
+    let flags = args(&["--config", dir.path().to_str().unwrap()]);
+    let message = flags.resolve().unwrap_err().to_string();
+    assert!(message.contains("--config"), "{message}");
+    #[cfg(unix)]
+    assert!(
+        message.ends_with("--config takes a file, such as the config.toml in a run's folder"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_a_file_says_is_shown_short_and_without_what_a_terminal_obeys() {
+    let long = "x".repeat(5000);
+    let texts = [
+        format!("{long} = 5"),
+        format!("preset = '{long}'"),
+        "'\\u001b[2J' = 5".replace("\\u001b", "\u{1b}"),
+        "\"\\u001b[2J\" = 5".to_string(),
+        "module = \"\\u0007\\u001b[31m\"".to_string(),
+        format!("dropout = 0.5\nfreeze = [\"\\u001b{long}\"]\ntrain = ''"),
+        format!("maps = [{}0]", "1, ".repeat(5000)),
+    ];
+    for text in texts {
+        let message = complaint(&text);
+        assert!(message.chars().count() < 1000, "{} characters: {message}", message.len());
+        assert!(!message.contains(char::is_control), "{message:?}");
+    }
+    let json = other().to_json().unwrap().replace("\"seed\"", &format!("\"{long}\""));
+    let message = Config::from_json(&json).unwrap_err().to_string();
+    assert!(message.len() < 1000, "{message}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_path_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(b"digits\xff.csv"));
+    let flags = TrainArgs { test: Some(path), ..TrainArgs::default() };
+    let message = flags.resolve().unwrap_err().to_string();
+    assert_eq!(message, r#"test is "digits\xFF.csv"; it must be a path of valid UTF-8"#);
+    assert_eq!(flags.over(&other()).unwrap_err().to_string(), message);
 }
 
 #[test]
@@ -134,6 +184,7 @@ fn a_bad_stored_configuration_is_refused() {
         (&json.replace("\"seed\"", "\"sead\""), "unknown field `sead`"),
         (&json.replace("\"seed\":9223372036854775807,", ""), "missing field `seed`"),
         (&json.replace("[3,4,5]", "[]"), "maps is empty"),
+        (&json.replace("[3,4,5]", &format!("[1{}]", ",1".repeat(99_999))), "100000 channel counts"),
         (&json.replace("0.003", "1e999"), "number out of range"),
         (&"[".repeat(100_000), "the stored configuration"),
     ];

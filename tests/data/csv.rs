@@ -167,6 +167,40 @@ fn a_cut_off_download_is_recognised() {
 }
 
 #[test]
+fn gzip_data_may_have_several_parts_but_nothing_behind_them() {
+    let row = row_with(785, 1, "3") + "\n";
+    let parts = [gzip(&row), gzip(""), gzip(row.repeat(2))].concat();
+    let (_folder, path) = file("a.csv.gz", &parts);
+    assert_eq!(load_labelled(&path).unwrap().len(), 3);
+    for behind in [&b"\n"[..], b"\0\0", b"something quite else, long enough"] {
+        let (_folder, path) = file("a.csv.gz", [&parts, behind].concat());
+        assert_fails(load_labelled(&path), &path, &["gzip data are damaged", "follow them"]);
+    }
+    let (_folder, path) = file("a.csv.gz", &parts[..parts.len() - 4]);
+    assert_fails(load_labelled(&path), &path, &["cut short"]);
+}
+
+/// The same digits have one fingerprint, however they are stored; any change has another.
+#[test]
+fn digits_are_told_from_others() {
+    let rows = |label: &str, pixel: &str| {
+        let first = row_with(785, 1, label);
+        format!("{first}\n{}\n", row_with(785, 300, pixel))
+    };
+    let print = |content: Vec<u8>| {
+        let (_folder, path) = file("a.csv", content);
+        load_labelled(&path).unwrap().fingerprint()
+    };
+    let one = print(rows("3", "7").into());
+    assert!(one.starts_with("2 digits of CRC-32 "), "{one}");
+    assert_eq!(print(gzip(rows("3", "7"))), one);
+    let swapped: Vec<_> = rows("3", "7").lines().rev().map(|row| format!("{row}\n")).collect();
+    for other in [rows("4", "7"), rows("3", "8"), rows("3", "7").repeat(2), swapped.concat()] {
+        assert_ne!(print(other.into()), one);
+    }
+}
+
+#[test]
 fn an_endless_line_is_refused() {
     let (_folder, path) = file("a.csv.gz", gzip("0,".repeat(5_000_000)));
     assert_fails(load_labelled(&path), &path, &["row 1", "longer than"]);

@@ -2,6 +2,7 @@
 
 mod batches;
 mod csv;
+mod digits;
 mod idx;
 mod pictures;
 

@@ -52,6 +52,36 @@ fn a_run_outlives_its_device_and_ends_with_the_same_bits() {
 }
 
 #[test]
+fn a_run_outlives_a_device_that_hangs() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    succeed_all(&train(&place, "whole", STEPS));
+    // Before the first checkpoint, while one is written, twice before there is another, at the end.
+    for (number, steps) in [&[1][..], &[5], &[7, 6], &[2, 12]].iter().enumerate() {
+        let out = format!("hung{number}");
+        let said = succeed_all(&train(&place, &out, &(lost(steps) + " --hang-instead")));
+        for (retry, _) in (1..).zip(*steps) {
+            let retry = format!("retry {retry} of 3");
+            for part in ["in 600 seconds", "steps had been begun", &retry] {
+                assert!(said.stderr.contains(part), "no {part:?} in: {}", said.stderr);
+            }
+        }
+        assert!(!said.stderr.contains("was lost"), "{}", said.stderr);
+        assert_equal(&place, "whole", &out);
+    }
+    let gone = lost(&[6]) + " --hang-instead --device-retries 0";
+    let said = run_all(&train(&place, "gone", &gone));
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(
+        said.error().contains("in 600 seconds") && said.error().contains("kept"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
 fn a_run_without_a_folder_begins_anew() {
     if !has_adapter() {
         return;

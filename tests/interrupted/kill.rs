@@ -27,7 +27,8 @@ fn killed_at_any_moment_it_goes_on_as_if_nothing_had_happened() {
         loop {
             let before = checkpoints(&place, &out).0;
             let arguments = match before.is_empty() {
-                true => train(&place, &out, steps),
+                // The metrics of one that came to no checkpoint are not replaced unasked.
+                true => train(&place, &out, &format!("{steps} --overwrite")),
                 false => resume(&place, &out, ""),
             };
             if kills == wanted {

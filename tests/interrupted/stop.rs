@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM, and a terminal that is closed.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -28,10 +28,19 @@ fn a_signal_saves_and_ends_well() {
     let place = Place::new(30, 4);
     // None falls due by itself.
     let endless = "--steps 1000000 --eval-every 1000000";
-    for (name, out) in [("-INT", "interrupted"), ("-TERM", "terminated")] {
+    let mut signals = vec![("-INT", "interrupted"), ("-TERM", "terminated")];
+    if cfg!(target_os = "linux") {
+        signals.push(("-HUP", "hung-up"));
+    }
+    for (name, out) in signals {
         let mut running = Running::start(&place, &train(&place, out, endless));
         running.trains(&place, out, 10);
         signal(&running, name);
+        if name == "-HUP" {
+            // As from the shell and the system; it may have ended by now.
+            let process = running.child.id().to_string();
+            let _ = Command::new("kill").args([name, &process]).status();
+        }
         let (status, said) = running.ends();
         assert_eq!(status.code(), Some(0), "{said}");
         let step = stopped_after(&said);
@@ -46,6 +55,29 @@ fn a_signal_saves_and_ends_well() {
         succeed_all(&train(&place, &whole, &format!("{steps} --eval-every 1000000")));
         assert_equal(&place, &whole, out);
     }
+}
+
+/// As `nohup` has it.
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    let said = std::path::PathBuf::from(place.path("stderr"));
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" HUP; exec "$0" "$@""#, env!("CARGO_BIN_EXE_inception")]);
+    command.arg("--no-tune").args(train(&place, "out", "--steps 1000000 --eval-every 1000000"));
+    command
+        .stderr(std::fs::File::create(&said).expect("a file"))
+        .stdout(std::process::Stdio::null());
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let mut running = Running { child: command.spawn().expect("sh starts"), said };
+    running.trains(&place, "out", 5);
+    signal(&running, "-HUP");
+    running.trains(&place, "out", 40);
+    assert!(!running.said().contains("stopping"), "{}", running.said());
+    running.kill();
 }
 
 /// While it still evaluates after the first.

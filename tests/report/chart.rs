@@ -112,6 +112,32 @@ fn long_runs_make_no_long_charts_and_lose_no_spike() {
     assert_eq!(places.last(), Some(&(1000.0, 750.0)), "to the end");
 }
 
+/// Whatever the points are, there are few of them on the page.
+#[test]
+fn no_points_make_a_chart_long() {
+    let count = 200_000;
+    let every = |n: u32| {
+        let height = move |i: u32| if i.is_multiple_of(n) { f64::NAN } else { 0.5 };
+        (0..count).map(|i| (f64::from(i), height(i))).collect::<Vec<_>>()
+    };
+    for mark in [Mark::Faint, Mark::Line, Mark::Dots, Mark::Ring] {
+        for points in [every(2), every(3), every(1000), every(count)] {
+            let one = Series { mark, ..series(&points) };
+            let chart = chart(Axis::steps(count.into()), Axis::linear(0.0, 1.0, ""), vec![one]);
+            assert!(chart.len() < 600, "{} elements", chart.len());
+            let lengths = chart.iter().filter_map(|element| element.get("d")).map(str::len);
+            assert!(lengths.sum::<usize>() < 10_000);
+        }
+    }
+    // A gap stays one, with a spike beside it.
+    let mut points: Vec<_> = (0..count).map(|i| (f64::from(i), 0.5)).collect();
+    points[100_000].1 = f64::INFINITY;
+    points[100_100].1 = 1.0;
+    let chart = chart(Axis::steps(count.into()), Axis::linear(0.0, 1.0, ""), vec![series(&points)]);
+    assert_eq!(path(&chart).matches('M').count(), 2);
+    assert!(path(&chart).contains("500.5 0.0"));
+}
+
 #[test]
 fn labels_keep_apart() {
     let labelled =

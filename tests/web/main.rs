@@ -126,6 +126,12 @@ fn the_page_computes_what_the_program_does() {
     for (name, digit) in [("zero", 0), ("two", 2), ("four", 4), ("seven", 7)] {
         assert_eq!(report["answers"][name], format!("This is a {digit}"));
     }
+    assert_eq!(report["dropped"], "This is a 2");
+    assert!(
+        report["rubbish"].as_str().unwrap().starts_with("notes.txt is "),
+        "{}",
+        report["rubbish"]
+    );
     let losses: Vec<f32> = serde_json::from_value(report["losses"].clone()).unwrap();
     assert_eq!(losses.len(), STEPS);
     let apart = |(a, b): (&f32, &f32)| (a - b).abs() / a.max(*b);
@@ -135,6 +141,9 @@ fn the_page_computes_what_the_program_does() {
     assert!(losses[0] > 2.0 && losses[STEPS - 1] < 1.0, "{losses:?}");
 
     assert_eq!(report["loaded"]["step"], STEPS);
+    let own = format!("Weights: own.safetensors, 805,762 parameters, after {STEPS} steps.");
+    assert_eq!(report["own"], own);
+    assert!(report["cut"].as_str().unwrap().starts_with("Not loaded: cut.safetensors"));
     assert!(report["damaged"].as_str().unwrap().contains("cut"), "{}", report["damaged"]);
     assert!(report["lost"].as_str().unwrap().contains("was lost"), "{}", report["lost"]);
     let checks = report["checks"].as_array().unwrap();

@@ -100,25 +100,28 @@ function stroke(from, to) {
   ink.stroke();
 }
 
+// The mouse, finger or pen that draws; what else touches the paper meanwhile, such as a palm, does not.
 let pen = null;
 paper.addEventListener("pointerdown", (event) => {
-  if (event.button !== 0) return;
+  if (event.button !== 0 || pen) return;
   if (file) clear();
   paper.setPointerCapture(event.pointerId);
-  pen = place(event);
-  stroke(pen, pen);
+  pen = { id: event.pointerId, at: place(event) };
+  stroke(pen.at, pen.at);
   drawn();
 });
 paper.addEventListener("pointermove", (event) => {
-  if (!pen) return;
+  if (pen?.id !== event.pointerId) return;
   for (const each of event.getCoalescedEvents?.() ?? [event]) {
     const to = place(each);
-    stroke(pen, to);
-    pen = to;
+    stroke(pen.at, to);
+    pen.at = to;
   }
   drawn();
 });
-for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => { pen = null; });
+for (const end of ["pointerup", "pointercancel"]) {
+  paper.addEventListener(end, (event) => { if (pen?.id === event.pointerId) pen = null; });
+}
 
 function drawn() {
   shown = true;
@@ -218,37 +221,43 @@ function answer({ pixels, probabilities, towers }) {
   const sure = probabilities[best];
   say("answer", `${sure > 0.9 ? "This is a" : sure > 0.5 ? "Probably a" : "Perhaps a"} ${best}`);
   probabilities.forEach((part, digit) => set_bar(bars[digit], part, digit === best, percent(part)));
-  picture(get("seen"), 28, 28, (at) => [pixels[at], pixels[at], pixels[at]]);
+  picture(get("seen"), 28, 28, GREY, (at) => pixels[at]);
   show_maps(towers);
   performance.mark("answered");
 }
 
-function picture(canvas, width, height, colour) {
+/// Draws a picture whose pixels, from 0 to 255, are numbers of colours; any other has none.
+function picture(canvas, width, height, colours, pixel) {
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let at = 0; at < width * height; at++) {
-    const [red, green, blue] = colour(at);
-    image.data.set([red, green, blue, 255], at * 4);
-  }
+  const whole = new Uint32Array(image.data.buffer);
+  for (let at = 0; at < whole.length; at++) whole[at] = colours[pixel(at)];
   context.putImageData(image, 0, 0);
 }
 
-/// From black through purple and orange to light yellow.
-const HEAT = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
-
-function heat(part) {
-  const place = Math.min(Math.max(part, 0), 1) * (HEAT.length - 1);
-  const low = Math.min(Math.floor(place), HEAT.length - 2);
-  return HEAT[low].map((from, i) => from + (HEAT[low + 1][i] - from) * (place - low));
+/// 256 colours, as the four bytes of a pixel, by a function of 0 to 1 that gives red, green and blue.
+function palette(colour) {
+  const colours = Array.from({ length: 256 }, (_, at) => [...colour(at / 255), 255]);
+  return new Uint32Array(new Uint8ClampedArray(colours.flat()).buffer);
 }
+
+const GREY = palette((part) => [part * 255, part * 255, part * 255]);
+
+/// From black through purple and orange to light yellow.
+const HEAT = palette((part) => {
+  const colours = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
+  const place = part * (colours.length - 1);
+  const low = Math.min(Math.floor(place), colours.length - 2);
+  return colours[low].map((from, i) => from + (colours[low + 1][i] - from) * (place - low));
+});
 
 function show_maps(towers) {
   const boxes = [...get("maps").children];
   if (boxes.length !== towers.length) {
     get("maps").replaceChildren(...towers.map(() => {
       const box = document.createElement("div");
-      box.innerHTML = `<h3></h3><div class="row"></div>`;
+      box.innerHTML = `<h3></h3><canvas aria-hidden="true"></canvas>`;
       return box;
     }));
   }
@@ -256,17 +265,18 @@ function show_maps(towers) {
     const box = get("maps").children[index];
     const count = maps.length / (height * width);
     box.firstChild.textContent = `${name}: ${count} maps`;
-    const row = box.lastChild;
-    while (row.children.length < count) {
-      const canvas = document.createElement("canvas");
-      canvas.setAttribute("aria-hidden", "true");
-      row.append(canvas);
-    }
-    while (row.children.length > count) row.lastChild.remove();
-    const most = Math.max(...maps, 1e-9);
-    [...row.children].forEach((canvas, map) => {
-      const first = map * height * width;
-      picture(canvas, width, height, (at) => heat(maps[first + at] / most));
+    const scale = 255 / maps.reduce((most, value) => Math.max(most, value), 1e-9);
+    // Four in a row, a pixel apart, which has no colour.
+    const [wide, high] = [width + 1, height + 1];
+    const across = Math.min(count, 4) * wide - 1;
+    const canvas = box.lastChild;
+    canvas.style.width = `${across * 2}px`;
+    picture(canvas, across, Math.ceil(count / 4) * high - 1, HEAT, (at) => {
+      const [x, y] = [at % across, Math.floor(at / across)];
+      const map = Math.floor(y / high) * 4 + Math.floor(x / wide);
+      const [column, row] = [x % wide, y % high];
+      if (map >= count || column === width || row === height) return -1;
+      return Math.round(maps[(map * height + row) * width + column] * scale);
     });
   });
 }
@@ -281,6 +291,7 @@ async function load(name, bytes, note) {
   ready = true;
   say("weights-note", note(about));
   get("shipped").hidden = name === SHIPPED;
+  if (!shown) await call("warm");
   classify();
 }
 
@@ -459,10 +470,13 @@ get("selftest").addEventListener("click", () => {
 async function start() {
   ready = false;
   start_worker();
-  const { facts, timestamps } = await call("open");
+  const opened = call("open");
+  const loaded = load_shipped();
+  loaded.catch(() => {}); // heard below, unless opening fails, and then of that
+  const { facts, timestamps } = await opened;
   say("device", `${facts.name} (${facts.kind}), ${timestamps ? "with" : "without"} timestamps; ` +
     `inception-wgpu through WebGPU in WebAssembly.`);
-  await load_shipped();
+  await loaded;
 }
 
 async function begin() {
@@ -492,6 +506,7 @@ get("retry").addEventListener("click", () => {
 
 clear();
 show_training();
+performance.mark("listening"); // marks are for tests and measurements
 await begin();
 if (new URLSearchParams(location.search).has("selftest") && navigator.gpu) {
   get("selftest").scrollIntoView();

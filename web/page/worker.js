@@ -3,12 +3,13 @@
 import init, { Classifier, Training, normalized, open } from "./inception_web.js";
 
 let device;
-let classifier;
+let classifier; // the promise of one
 let training;
 // One thing at a time on each of the two networks.
 const queues = { drawing: Promise.resolve(), training: Promise.resolve() };
 const queue_of = {
   load: "drawing",
+  warm: "drawing",
   classify: "drawing",
   begin: "training",
   train: "training",
@@ -34,18 +35,19 @@ async function begun() {
 
 const calls = {
   async open() {
-    await init();
-    device = await open();
+    const opened = init().then(open);
+    // Compiled while its weights are on their way.
+    classifier = opened.then((opened) => new Classifier(opened));
+    classifier.catch(() => {}); // told by what waits for it
+    device = await opened;
     return { facts: JSON.parse(device.facts()), timestamps: device.has_timestamps() };
   },
   async load({ name, bytes }) {
-    const loaded = new Classifier(device, name, bytes ?? await bytes_of(name));
-    // Drivers compile at a kernel's first use, which need not wait for the first picture.
-    (await loaded.classify(new Uint8Array(28 * 28))).free();
-    classifier?.free();
-    classifier = loaded;
-    return JSON.parse(classifier.about());
+    const [weights, made] = await Promise.all([bytes ?? bytes_of(name), classifier]);
+    return JSON.parse(made.load(device, name, weights));
   },
+  // Some drivers compile at a kernel's first use, which need not wait for the first picture.
+  async warm() { (await (await classifier).classify(new Uint8Array(28 * 28))).free(); },
   async classify({ name, bytes }) {
     let pixels;
     try {
@@ -53,7 +55,7 @@ const calls = {
     } catch (error) {
       return { unusable: error.message };
     }
-    const look = await classifier.classify(pixels);
+    const look = await (await classifier).classify(pixels);
     const tower = (at) => ({
       name: look.tower_name(at),
       size: [...look.tower_size(at)],

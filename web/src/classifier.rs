@@ -3,8 +3,8 @@
 use std::io::Cursor;
 
 use inception::checkpoint::WeightFile;
-use inception::config::Config;
-use inception::data::{Images, Invert, PIXELS, SIDE, read_images};
+use inception::config::{Config, Preset};
+use inception::data::{Images, Invert, LABELS, PIXELS, SIDE, read_images};
 use inception::inspect::{Probe, Recorded};
 use inception::train::Recordings;
 use serde_json::json;
@@ -12,11 +12,10 @@ use wasm_bindgen::prelude::*;
 
 use crate::Device;
 
-/// A trained network on the device.
+/// A network on the device that classifies.
 #[wasm_bindgen]
 pub struct Classifier {
     probe: Probe,
-    about: String,
 }
 
 /// What the network sees in a picture.
@@ -53,33 +52,61 @@ pub(crate) fn read_weights(name: &str, bytes: Vec<u8>) -> Result<(WeightFile, Co
         )));
     };
     Recordings::check(&config)?;
+    let network = config.network();
+    let [height, width, channels] = network.image;
+    if (network.image, network.classes()) != ([SIDE, SIDE, 1], LABELS) {
+        return Err(JsError::new(&format!(
+            "{name} is of a network of {} classes for pictures of {height}x{width}x{channels}: this \
+             page has grey ones of {SIDE}x{SIDE}, of {LABELS} digits",
+            network.classes()
+        )));
+    }
     Ok((file, config))
+}
+
+/// A network that classifies one picture, suited to the device.
+fn recorded(device: &Device, config: &Config) -> Result<Recorded, JsError> {
+    let mut recorded = Recorded::new(config, 1);
+    recorded.fit(&device.target())?;
+    Ok(recorded)
 }
 
 #[wasm_bindgen]
 impl Classifier {
-    /// Makes the network of a `model.safetensors` ready; `name` stands for it in errors.
+    /// Makes the quick network ready, which takes longer than anything that follows. Its weights are
+    /// zero, so it knows nothing yet.
     #[wasm_bindgen(constructor)]
-    pub fn new(device: &Device, name: &str, weights: Vec<u8>) -> Result<Classifier, JsError> {
+    pub fn new(device: &Device) -> Result<Classifier, JsError> {
+        let recorded = recorded(device, &Config::preset(Preset::Quick))?;
+        Ok(Classifier { probe: Probe::new(device.0.clone(), recorded)? })
+    }
+
+    /// Takes the weights of a `model.safetensors`, and its network if that is another; `name` stands
+    /// for it in errors. What is known of the weights, as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with the file; nothing has changed then.
+    pub fn load(
+        &mut self,
+        device: &Device,
+        name: &str,
+        weights: Vec<u8>,
+    ) -> Result<String, JsError> {
         let (file, config) = read_weights(name, weights)?;
         let parameters = Recordings::inference(&config, 1).parameters();
         let tensors = file.tensors_matching(&parameters)?;
-        let mut recorded = Recorded::new(&config, 1);
-        recorded.fit(&device.target())?;
-        let mut probe = Probe::new(device.0.clone(), recorded)?;
-        tensors.iter().for_each(|tensor| probe.set(tensor.name, tensor.bytes));
+        let recorded = recorded(device, &config)?;
+        if recorded != *self.probe.recorded() {
+            self.probe = Probe::new(device.0.clone(), recorded)?;
+        }
+        tensors.iter().for_each(|tensor| self.probe.set(tensor.name, tensor.bytes));
         let about = json!({
             "step": file.origin().map(|origin| origin.step),
             "validation_accuracy": file.origin().and_then(|origin| origin.validation_accuracy),
             "maps": config.maps,
             "parameters": tensors.iter().map(|tensor| tensor.values().count()).sum::<usize>(),
         });
-        Ok(Classifier { probe, about: about.to_string() })
-    }
-
-    /// What is known of the weights, as JSON.
-    pub fn about(&self) -> String {
-        self.about.clone()
+        Ok(about.to_string())
     }
 
     /// Classifies a picture that is [`normalized`].
@@ -87,7 +114,8 @@ impl Classifier {
         if pixels.len() != PIXELS {
             return Err(JsError::new("a picture of another size than 28x28"));
         }
-        let images = Images { path: "a picture".into(), height: SIDE, width: SIDE, channels: 1, pixels };
+        let images =
+            Images { path: "a picture".into(), height: SIDE, width: SIDE, channels: 1, pixels };
         let probabilities = self.probe.infer_async(&images, 0..1).await?[0].to_vec();
         let mut towers: Vec<Tower> = Vec::new();
         let recorded = self.probe.recorded();

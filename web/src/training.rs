@@ -99,6 +99,7 @@ impl Training {
             step: self.trainer.step(),
             config: self.config.clone(),
             validation_accuracy: None,
+            training_data: None,
         };
         Ok(to_bytes(Path::new("model.safetensors"), &origin, tensors)?)
     }

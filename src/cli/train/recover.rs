@@ -30,6 +30,7 @@ pub(super) fn train(mut command: TrainCommand, global: &Global) -> Result<(), Fa
 /// Trains on one device.
 fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
     let mut run = prepare(command, global)?;
+    command.begun = true;
     let trained = run.train();
     // Whatever has happened, a checkpoint that is being written is one worth having.
     let saved = run.hear_of_saving(true);

@@ -32,7 +32,7 @@ impl Run {
                 "validation_accuracy": self.validation.map(|(_, accuracy)| accuracy),
                 "test_accuracy": accuracy,
                 "seconds": seconds,
-                "out": self.out,
+                "out": self.out.as_ref().map(|out| out.display().to_string()),
             });
             print_results(&serde_json::to_string_pretty(&summary)?)?;
             return self.check_kept();

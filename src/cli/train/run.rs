@@ -15,6 +15,7 @@ use crate::cli::test::confusion;
 use crate::cli::{Failure, network, progress_bar, say_above, so_far, thousands, warn};
 use crate::config::Config;
 use crate::engine::EngineError;
+use crate::gpu::Gpu;
 use crate::metrics::{MetricsFile, Row, Spikes};
 use crate::report::Split;
 use crate::tensorboard::scalar;
@@ -53,9 +54,12 @@ pub(super) struct Run {
     /// The last evaluation's accuracy and its step.
     pub(super) validation: Option<(u64, f64)>,
     pub(super) shown: Shown,
-    /// Before which step to lose the device: for tests.
-    lose_at: Option<u64>,
+    /// Before which step to lose the device, and how: for tests.
+    lose_at: Option<(u64, Lose)>,
 }
+
+/// A way to lose a device.
+type Lose = fn(&Gpu);
 
 impl Run {
     pub(super) fn new(
@@ -67,6 +71,7 @@ impl Run {
     ) -> Result<Run, Failure> {
         let Outputs { saver, metrics, seconds_before, profiling, shown } = outputs;
         let first_step = trainer.step();
+        let lose: Lose = if command.hang_instead { Gpu::hang } else { Gpu::lose };
         let template = "{wide_bar} {pos}/{len} {msg} {elapsed} gone, {eta} left";
         let bar = progress_bar(config.steps, template).with_position(first_step);
         bar.reset_eta();
@@ -88,7 +93,7 @@ impl Run {
             loss: f32::NAN,
             validation: None,
             shown,
-            lose_at: command.lose_device_at.first().copied(),
+            lose_at: command.lose_device_at.first().map(|&step| (step, lose)),
         })
     }
 
@@ -122,8 +127,8 @@ impl Run {
         // The time goes on while a step or an evaluation takes long.
         self.bar.enable_steady_tick(Duration::from_millis(500));
         for step in self.first_step + 1..=self.config.steps {
-            if self.lose_at == Some(step) {
-                self.trainer.engine().gpu().lose();
+            if let Some((_, lose)) = self.lose_at.filter(|(at, _)| *at == step) {
+                lose(self.trainer.engine().gpu());
             }
             for (step, loss) in self.step()? {
                 self.note(step, loss, None)?;

@@ -93,8 +93,12 @@ impl Run {
         }
         // The metrics are to hold all that came before the checkpoint.
         self.note_remaining()?;
-        let origin =
-            Origin { step, config: self.config.clone(), validation_accuracy: self.accuracy_now() };
+        let origin = Origin {
+            step,
+            config: self.config.clone(),
+            validation_accuracy: self.accuracy_now(),
+            training_data: Some(self.samples.fingerprint.clone()),
+        };
         if let Err(failure) = self.begin_saving(origin) {
             self.not_saved(step, &failure.message);
         }

@@ -1,0 +1,69 @@
+//! `--resume`: the checkpoint to go on from, and whether what lies around it is as it was.
+
+use std::path::Path;
+
+use crate::bounded;
+use crate::checkpoint::{self, CONFIG_FILE, Checkpoint, Origin};
+use crate::cli::samples::Samples;
+use crate::cli::{Failure, warn};
+use crate::config::{Config, TrainArgs};
+use crate::foreign::shown;
+
+/// Bytes of a configuration, many times what one needs.
+const CONFIG_BYTES: u64 = 1 << 20;
+
+/// The newest whole checkpoint. Says which newer ones are damaged.
+pub(super) fn load(out: &Path) -> Result<Checkpoint, Failure> {
+    let (checkpoint, damaged) = checkpoint::load(out)?;
+    for error in &damaged {
+        warn(&error.to_string());
+    }
+    if !damaged.is_empty() {
+        warn(&format!("going back to the checkpoint of step {}", checkpoint.origin.step));
+    }
+    Ok(checkpoint)
+}
+
+/// Whether a resumed run has the training digits that it was begun with. A file that is named anew
+/// is meant; one that has changed by itself hardly.
+pub(super) fn check_data(
+    origin: &Origin,
+    samples: &Samples,
+    config: &Config,
+    named: bool,
+) -> Result<(), Failure> {
+    let Some(before) = origin.training_data.as_ref().filter(|data| **data != samples.fingerprint)
+    else {
+        return Ok(());
+    };
+    let path = config.train.display();
+    let what = format!(
+        "{path} holds other digits than those the run was trained on: {} instead of {}",
+        samples.fingerprint,
+        shown(before)
+    );
+    if named {
+        warn(&format!("{what}; the run goes on with them"));
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{what}; put the former file back, give --train {path} to go on with this one, or begin another \
+         run from its weights with --init-weights"
+    )))
+}
+
+/// Says so where `config.toml` was edited: the checkpoint's configuration counts.
+pub(super) fn check_config(out: &Path, origin: &Origin) {
+    let path = out.join(CONFIG_FILE);
+    if !path.exists() {
+        return;
+    }
+    let edited = bounded::read_text(&path, CONFIG_BYTES).ok();
+    let edited = edited.and_then(|text| TrainArgs::default().resolve_text(&text).ok());
+    if edited.as_ref() != Some(&origin.config) {
+        warn(&format!(
+            "{} is not as the run left it, and is not read; what is to change goes into flags beside --resume",
+            path.display()
+        ));
+    }
+}
