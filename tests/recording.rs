@@ -240,9 +240,13 @@ refuses!(
         tape.input("x", &[5, 3]).conv2d(w, b, 1, Padding::Same);
     }
 );
-refuses!(a_window_larger_than_the_image, "a window of 5 does not fit into 4 pixels", |tape| {
-    tape.input("x", &[1, 4, 4, 1]).max_pool(5, 1, Padding::Valid);
-});
+refuses!(
+    a_window_larger_than_the_image,
+    "a window of 5 with padding Valid does not fit into 4 pixels",
+    |tape| {
+        tape.input("x", &[1, 4, 4, 1]).max_pool(5, 1, Padding::Valid);
+    }
+);
 refuses!(
     a_pool_of_no_image,
     "max_pool: the input must be [batch, height, width, channels], not [4]",
