@@ -21,6 +21,7 @@ pub use every::Every;
 
 use crate::data::SIDE;
 use crate::network::Network;
+use crate::ops::Augmentation;
 
 /// The largest accepted channel count, layer width, batch or row count. It is far beyond what any
 /// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
@@ -78,6 +79,12 @@ pub struct Config {
     /// How the learning rate falls over the run.
     #[serde(default = "no_decay")] // older checkpoints know no decay
     pub decay: Decay,
+    /// Steps over which the learning rate rises from nothing first; 0 for none.
+    #[serde(default)]
+    pub warmup: u64,
+    /// How training images are changed at random.
+    #[serde(default)]
+    pub augment: Augment,
     /// Layers that training leaves as they are: patterns of names such as `conv1_3x3` and `fc2`, in
     /// which `*` stands for any letters.
     #[serde(default)] // older checkpoints know none
@@ -153,6 +160,34 @@ pub enum Decay {
     Cosine,
 }
 
+/// How training images are changed at random, each anew whenever it is seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+pub enum Augment {
+    /// Not at all.
+    #[default]
+    None,
+    /// Turned by up to 10 degrees, zoomed by up to a tenth, shifted by up to two pixels.
+    Digits,
+    /// Shifted by up to an eighth of the height, and every other one mirrored.
+    Photos,
+}
+
+impl Augment {
+    /// What is done to images of that height.
+    pub fn augmentation(self, height: usize) -> Option<Augmentation> {
+        let digits = Augmentation { sine: 0.174, zoom: 0.1, shift: 2.0, mirror: false };
+        let photos =
+            Augmentation { sine: 0.0, zoom: 0.0, shift: height as f32 / 8.0, mirror: true };
+        match self {
+            Augment::None => None,
+            Augment::Digits => Some(digits),
+            Augment::Photos => Some(photos),
+        }
+    }
+}
+
 fn no_decay() -> Decay {
     Decay::None
 }
@@ -166,6 +201,8 @@ pub enum Preset {
     Tutorial,
     /// A small network that learns in a minute without a GPU (1,000 steps).
     Quick,
+    /// The most accurate: modules at three sizes of image, changed digits (12,000 steps).
+    Best,
 }
 
 impl Config {
@@ -192,6 +229,8 @@ impl Config {
             init: Init::Tutorial,
             order: Order::Cyclic,
             decay: Decay::None,
+            warmup: 0,
+            augment: Augment::None,
             freeze: Vec::new(),
             network: None,
         };
@@ -212,6 +251,20 @@ impl Config {
                 decay: Decay::Cosine,
                 ..tutorial
             },
+            Preset::Best => Config {
+                network: Some(Network::best()),
+                batch_size: 64,
+                learning_rate: 2e-3,
+                steps: 12_000,
+                eval_every: 500,
+                scale: Scale::Unit,
+                init: Init::He,
+                order: Order::Shuffle,
+                decay: Decay::Cosine,
+                warmup: 200,
+                augment: Augment::Digits,
+                ..tutorial
+            },
         }
     }
 
@@ -229,10 +282,14 @@ impl Config {
 
     /// The learning rate of a step, counted from 0, before Adam's bias correction.
     pub fn learning_rate_at(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
+        }
         match self.decay {
             Decay::None => self.learning_rate,
             Decay::Cosine => {
-                let gone = (step as f64 / self.steps as f64).min(1.0);
+                let falling = self.steps.saturating_sub(self.warmup).max(1);
+                let gone = ((step - self.warmup) as f64 / falling as f64).min(1.0);
                 self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * gone).cos())
             }
         }
@@ -276,6 +333,7 @@ impl Config {
             ("eval_every", self.eval_every, 1),
             ("log_every", self.log_every, 1),
             ("seed", self.seed, 0),
+            ("warmup", self.warmup, 0),
         ];
         for (key, value, least) in counts {
             if !(least..=MAX_COUNT).contains(&value) {

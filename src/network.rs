@@ -15,15 +15,14 @@
 //! are recorded, in [`crate::model`].
 
 mod forms;
-#[cfg(feature = "cli")]
 mod parse;
 mod shapes;
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "cli")]
 pub use parse::NetworkError;
 pub use shapes::{Mistake, Shaped};
 
@@ -231,6 +230,12 @@ impl Network {
         let mut layers: Vec<Layer> = config.maps.iter().enumerate().map(module).collect();
         layers.extend([Layer::Dense(dense), Layer::Dropout(dropout), Layer::Softmax(softmax)]);
         Network { image, layers }
+    }
+
+    /// The network of [`Preset::Best`](crate::config::Preset::Best).
+    pub fn best() -> Network {
+        let text = include_str!("../assets/networks/best.toml");
+        Network::parse(Path::new("best.toml"), text).expect("a test reads it")
     }
 
     /// Classes that it tells apart; none before [`Network::shapes`] says that it is a network.

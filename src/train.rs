@@ -271,7 +271,7 @@ impl Trainer {
     fn begin_step(&mut self) -> TensorId {
         let config = &self.recordings.config;
         let ids = self.recordings.training.as_ref().expect("training was recorded");
-        let (rows_id, rate_id, key_id) = (ids.rows, ids.rate, ids.dropout_key);
+        let (rows_id, rate_id, key_id) = (ids.rows, ids.rate, ids.key);
         let loss = ids.loss;
         let batches = self.batches.as_mut().expect("training has batches");
         let rows = batches.rows(self.step);

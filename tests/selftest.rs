@@ -57,7 +57,10 @@ fn every_entry_of_every_kernel_is_run() {
 
 /// What a broken compiler or device might make of a kernel: text in it, and other text.
 #[rustfmt::skip]
-const WRONG: [(&str, &str, &str); 52] = [
+const WRONG: [(&str, &str, &str); 55] = [
+    ("augment", "floor(place)", "round(place)"),
+    ("augment", "mix(above, below, part.x)", "mix(above, below, part.y)"),
+    ("augment", "draw(image, 4u) < 0.0", "draw(image, 4u) > 0.0"),
     ("adam", "ONE_MINUS_BETA2 * gradient * gradient", "ONE_MINUS_BETA2 * gradient"),
     ("adam", "(sqrt(square) + EPSILON)", "sqrt(square + EPSILON)"),
     ("add", "a[i] + b[i]", "a[i] - b[i]"),

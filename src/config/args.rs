@@ -7,7 +7,9 @@ use clap::builder::RangedU64ValueParser as Ranged;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::{Config, ConfigError, Decay, Every, Init, MAX_COUNT, Module, Order, Preset, Scale};
+use super::{
+    Augment, Config, ConfigError, Decay, Every, Init, MAX_COUNT, Module, Order, Preset, Scale,
+};
 use crate::bounded;
 use crate::foreign::{complaint, shown};
 use crate::network::Network;
@@ -21,7 +23,8 @@ fn whole<T: TryFrom<u64> + Clone + Send + Sync>() -> Ranged<T> {
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainArgs {
-    /// Start from these values: the tutorial's or a small, quick network's [default: tutorial]
+    /// Start from these values: the tutorial's, a small, quick network's, or those of the best
+    /// accuracy [default: tutorial]
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Take values from this TOML file (keys as the flags, with underscores); flags win over it
@@ -93,6 +96,12 @@ pub struct TrainArgs {
     /// How the learning rate falls over the run [tutorial: none]
     #[arg(long)]
     pub decay: Option<Decay>,
+    /// Steps over which the learning rate rises from nothing first, 0 for none [tutorial: 0]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>())]
+    pub warmup: Option<u64>,
+    /// Training images changed at random, each time anew [tutorial: none]
+    #[arg(long)]
+    pub augment: Option<Augment>,
     /// Layers that keep their weights, by name: fc1, or conv* for all that begin so [tutorial: none]
     #[arg(long, value_name = "LAYER,..", value_delimiter = ',')]
     pub freeze: Option<Vec<String>>,

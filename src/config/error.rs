@@ -4,9 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use crate::foreign::complaint;
-use crate::network::Mistake;
-#[cfg(feature = "cli")]
-use crate::network::NetworkError;
+use crate::network::{Mistake, NetworkError};
 
 /// What can be wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +45,6 @@ pub enum ConfigError {
     #[error("network: {0}")]
     Network(Mistake),
     /// A network's file that does not hold one.
-    #[cfg(feature = "cli")]
     #[error(transparent)]
     NetworkFile(#[from] NetworkError),
     /// Sizes of the tutorial's network, given with another.

@@ -56,7 +56,7 @@ pub struct PlainDropout {
 }
 
 /// PCG-RXS-M-XS with 32 bits of state and output (O'Neill 2014).
-fn hash(value: u32) -> u32 {
+pub(super) fn hash(value: u32) -> u32 {
     let state = value.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
     (word >> 22) ^ word

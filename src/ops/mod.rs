@@ -5,6 +5,7 @@
 
 mod adam;
 mod add;
+mod augment;
 mod avg_pool;
 mod batch;
 mod concat;
@@ -20,6 +21,7 @@ mod sum_rows;
 
 pub use adam::{Adam, PlainAdam, adam};
 pub use add::PlainAdd;
+pub use augment::{Augmentation, PlainAugment};
 pub use avg_pool::PlainAvgPool;
 pub use batch::{PlainBatch, batch_images, batch_labels};
 pub use concat::{PlainConcat, concat};
@@ -37,9 +39,10 @@ use crate::recording::Rows;
 use crate::tape::Tensor;
 
 /// Every WGSL file of the crate, for tests and tools that read them all.
-pub static KERNELS: [&Kernel; 14] = [
+pub static KERNELS: [&Kernel; 15] = [
     &adam::KERNEL,
     &add::KERNEL,
+    &augment::KERNEL,
     &avg_pool::KERNEL,
     &batch::KERNEL,
     &concat::KERNEL,

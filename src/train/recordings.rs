@@ -36,8 +36,8 @@ pub(super) struct TrainingStep {
     pub(super) labels: TensorId,
     pub(super) rows: TensorId,
     pub(super) rate: TensorId,
-    /// Absent when nothing is dropped.
-    pub(super) dropout_key: Option<TensorId>,
+    /// Seed and step; absent when nothing is drawn at random.
+    pub(super) key: Option<TensorId>,
     pub(super) loss: TensorId,
 }
 
@@ -111,9 +111,14 @@ impl Recordings {
             let rows = tape.input("rows", &[config.batch_size]);
             let labels = tape.input("labels", &[images.div_ceil(4)]);
             let rate = tape.input("rate", &[1]);
-            let drops = model::drops(&network.layers);
-            let dropout_key = drops.then(|| tape.input("dropout key", &[2]));
-            let made = model::training(gather(rows), &network, dropout_key);
+            let augmentation = config.augment.augmentation(image[0]);
+            let random = model::drops(&network.layers) || augmentation.is_some();
+            let key = random.then(|| tape.input("random key", &[2]));
+            let mut x = gather(rows);
+            if let (Some(by), Some(key)) = (augmentation, key) {
+                x = tape.scope("batch", || x.augment(key, by, [image[0], image[1]]));
+            }
+            let made = model::training(x, &network, key);
             let label = tape.scope("batch", || ops::batch_labels(labels, rows));
             // The loss that is told is the classifier's; auxiliary ones add their gradients.
             for (logits, weight) in made.auxiliary {
@@ -130,7 +135,7 @@ impl Recordings {
                 labels: labels.id(),
                 rows: rows.id(),
                 rate: rate.id(),
-                dropout_key: dropout_key.map(Tensor::id),
+                key: key.map(Tensor::id),
                 loss: loss.id(),
             }
         });

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use inception::config::{Config, Decay, Every, Init, Module, Order, Preset, Scale, TrainArgs};
+use inception::config::{
+    Augment, Config, Decay, Every, Init, Module, Order, Preset, Scale, TrainArgs,
+};
 
 mod wrong;
 
@@ -15,7 +17,7 @@ struct Cli {
 }
 
 /// Every key with a value that differs from both presets, as flag text and as TOML.
-const OTHER: [(&str, &str, &str); 21] = [
+const OTHER: [(&str, &str, &str); 23] = [
     ("train", "a.csv", "'a.csv'"),
     ("test", "b.csv", "'b.csv'"),
     ("val_rows", "7", "7"),
@@ -36,6 +38,8 @@ const OTHER: [(&str, &str, &str); 21] = [
     ("init", "he", "'he'"),
     ("order", "shuffle", "'shuffle'"),
     ("decay", "cosine", "'cosine'"),
+    ("warmup", "29", "29"),
+    ("augment", "digits", "'digits'"),
     ("freeze", "conv1_*,fc1", "['conv1_*', 'fc1']"),
 ];
 
@@ -61,6 +65,8 @@ fn other() -> Config {
         init: Init::He,
         order: Order::Shuffle,
         decay: Decay::Cosine,
+        warmup: 29,
+        augment: Augment::Digits,
         freeze: vec!["conv1_*".into(), "fc1".into()],
         network: None,
     }
@@ -96,6 +102,31 @@ fn presets_are_valid_and_as_published() {
     assert_eq!(quick, Config::preset(Preset::Quick));
     assert_eq!((quick.steps, quick.log_every), (1000, 10));
     assert_eq!((quick.scale, quick.init), (Scale::Unit, Init::He));
+    let best = args(&["--preset", "best"]).resolve().unwrap();
+    assert_eq!(best, Config::preset(Preset::Best));
+    assert_eq!(best.network().modules().count(), 3);
+}
+
+#[test]
+fn the_learning_rate_rises_and_falls() {
+    let config = Config {
+        learning_rate: 8.0,
+        steps: 12,
+        warmup: 4,
+        decay: Decay::Cosine,
+        ..Config::preset(Preset::Quick)
+    };
+    let rates = |config: &Config| -> Vec<f64> {
+        (0..13).map(|step| (config.learning_rate_at(step) * 1e9).round() / 1e9).collect()
+    };
+    let half =
+        |angle: f64| ((4.0 + 4.0 * (angle * std::f64::consts::PI / 8.0).cos()) * 1e9).round() / 1e9;
+    let falling: Vec<f64> = (0..9).map(|step| half(f64::from(step))).collect();
+    assert_eq!(rates(&config), [&[2.0, 4.0, 6.0, 8.0][..], &falling].concat());
+    let flat = Config { decay: Decay::None, warmup: 2, ..config.clone() };
+    assert_eq!(rates(&flat)[..4], [4.0, 8.0, 8.0, 8.0]);
+    let longer = Config { warmup: 100, ..config };
+    assert_eq!(longer.learning_rate_at(11), 0.96);
 }
 
 #[test]

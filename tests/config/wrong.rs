@@ -100,7 +100,8 @@ fn a_bad_file_is_named_with_line_and_key() {
         ),
         (
             "# a = b\npreset = 'fast'",
-            "in run.toml, line 2, key preset: unknown variant `fast`, expected `tutorial` or `quick`",
+            "in run.toml, line 2, key preset: unknown variant `fast`, expected one of `tutorial`, `quick`, \
+             `best`",
         ),
         ("module = 'fancy'", "in run.toml, line 1, key module: unknown variant `fancy`"),
         ("seed = 1\nseed = 2", "in run.toml, line 2, key seed: duplicate key"),

@@ -5,6 +5,7 @@ mod check;
 
 mod adam;
 mod add;
+mod augment;
 mod avg_pool;
 mod batch;
 mod concat;

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use inception::config::{Config, Order, Preset, Scale};
+use inception::config::{Augment, Config, Order, Preset, Scale};
 use inception::data::{Batches, Images};
 use inception::network::Network;
+use inception::ops::PlainAugment;
 use inception::plan::{Rewrite, Target};
-use inception::reference::Random;
+use inception::reference::{Number, Random, Reference};
 use inception::train::{Recordings, Trainer};
 
 use super::close::{Worst, by_norm, by_value};
@@ -96,6 +97,34 @@ fn every_kind_of_layer_trains_as_in_plain_f64() {
         worst.at_most("loss and gradients", 1e-5);
         assert_eq!(trainer.moments().len(), 2 * truth.gradients.len());
     }
+}
+
+#[test]
+fn training_images_are_changed_at_random() {
+    let Some(gpu) = common::gpu() else { return };
+    let config = Config { augment: Augment::Digits, ..config() };
+    let (images, labels) = images();
+    let network = config.network();
+    let weights = random_weights(&config);
+    let by = config.augment.augmentation(13).expect("digits are changed");
+    let plain_augment = PlainAugment { shape: [4, 13, 11, 3], size: [13, 11], by };
+    let given = |values: &mut dyn Iterator<Item = f64>| values.map(Number::exact).collect();
+    let mut pixels = images.pixels[..4 * 13 * 11 * 3].iter().map(|&p| f64::from(p) / 255.0);
+    let changed = plain_augment.forward(&[given(&mut pixels), given(&mut [1.0, 0.0].into_iter())]);
+    let changed: Vec<f64> = changed.iter().map(|pixel| pixel.value).collect();
+    let truth = plain::step(&network, &weights, &changed, &labels[..4], [1, 0]);
+    let mut recordings = Recordings::training(&config, COUNT);
+    recordings.fit(&Target::of(&gpu)).expect("it fits");
+    let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
+    let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
+    let mut trainer = trainer.expect("it compiles");
+    for (name, (_, values)) in &weights {
+        trainer.set(name, &f32_bytes(values));
+    }
+    trainer.train_step().expect("a step");
+    let losses = trainer.remaining_losses().expect("a loss");
+    let error = by_value(&[losses[0].1.into()], &[truth.loss]);
+    assert!(error < 1e-5, "{} is off by {error:e}", losses[0].1);
 }
 
 #[test]
