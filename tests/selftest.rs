@@ -60,7 +60,7 @@ fn every_entry_of_every_kernel_is_run() {
 const WRONG: [(&str, &str, &str); 58] = [
     ("batch_norm", "+ EPSILON", "+ 2.0 * EPSILON"),
     ("batch_norm", "(dy[i] - shared_part)", "dy[i]"),
-    ("batch_norm", "scale(id.x) * dy[i]", "dy[i]"),
+    ("batch_norm", "scale(id.x) * dy[i]", "dy[i] / scale(id.x)"),
     ("augment", "floor(place)", "round(place)"),
     ("augment", "mix(above, below, part.x)", "mix(above, below, part.y)"),
     ("augment", "draw(image, 4u) < 0.0", "draw(image, 4u) > 0.0"),

@@ -1,6 +1,7 @@
 //! Batch normalisation.
 
 use inception::ops::{Normal, PlainBatchNorm};
+use inception::tape::Tensor;
 
 use crate::check::{self, Random, Reference};
 
@@ -24,37 +25,37 @@ fn the_plain_loops_differentiate() {
     }
 }
 
-/// Two channels of four pixels: means 2.5 and 10, variances of all pixels there are 5/3 and 0.
+const EPSILON: f32 = 1e-3;
+
+fn by<'t>(t: &[Tensor<'t>]) -> Normal<'t> {
+    let [_, gamma, beta, mean, variance] = t.try_into().expect("five inputs");
+    Normal { gamma, beta, mean, variance, epsilon: EPSILON, momentum: 0.25 }
+}
+
 #[test]
-fn running_means_move_by_the_momentum() {
+fn golden() {
     let Some(mut lab) = check::lab() else { return };
-    let x = check::float("x", &[2, 2, 1, 2], [1.0, 10.0, 2.0, 10.0, 3.0, 10.0, 4.0, 10.0]);
-    let one_each = |name, values: [f32; 2]| check::float(name, &[2], values);
-    let inputs = [
-        x,
-        one_each("gamma", [1.0, 1.0]),
-        one_each("beta", [0.0, 0.0]),
-        one_each("mean", [0.5, 0.0]),
-        one_each("variance", [1.0, 1.0]),
-    ];
-    let read = |lab: &mut check::Lab, which: usize| {
-        lab.run(
-            &inputs,
-            |y| vec![0.0; y.len()],
-            |t| {
-                let (epsilon, momentum) = (1e-3, 0.25);
-                let [gamma, beta, mean, variance] = [t[1], t[2], t[3], t[4]];
-                t[0].batch_norm(Normal { gamma, beta, mean, variance, epsilon, momentum });
-                // A copy, as what is run is read from a result.
+    for (case, golden) in check::golden("batch_norm_f32.safetensors") {
+        let inputs =
+            ["x", "gamma", "beta", "mean", "variance"].map(|name| check::input(&golden, name));
+        let near = |what: &str, got: &[f32]| {
+            check::close(&case, what, got, &check::wide(&golden[what].1), 1e-5);
+        };
+        let dy = golden["dy"].1.clone();
+        let made = lab.run(&inputs, |_| dy, |t| t[0].batch_norm(by(t)));
+        near("y", &made.y);
+        for name in ["x", "gamma", "beta"] {
+            near(&format!("d{name}"), &made.gradients[name]);
+        }
+        let zeros = |shape: &[usize]| vec![0.0; shape.iter().product()];
+        near("y_given", &lab.run(&inputs, zeros, |t| t[0].batch_norm_given(by(t))).y);
+        for (which, name) in [(3, "mean_after"), (4, "variance_after")] {
+            let made = lab.run(&inputs, zeros, |t| {
+                t[0].batch_norm(by(t));
+                // A copy: what is run gives its result back.
                 t[which].add(t[which].like().filled(0.0))
-            },
-        )
-        .y
-    };
-    assert_eq!(read(&mut lab, 3), [1.0, 2.5]);
-    let variance = read(&mut lab, 4);
-    assert!(
-        (variance[0] - (0.75 + 0.25 * 5.0 / 3.0)).abs() < 1e-6 && variance[1] == 0.75,
-        "{variance:?}"
-    );
+            });
+            near(name, &made.y);
+        }
+    }
 }
