@@ -52,6 +52,8 @@ pub enum Layer {
     AvgPool(Pool),
     /// Local response normalisation: [`Tensor::local_response_norm`](crate::tape::Tensor::local_response_norm).
     Lrn(Lrn),
+    /// Batch normalisation: [`Tensor::batch_norm`](crate::tape::Tensor::batch_norm).
+    BatchNorm(BatchNorm),
     /// An Inception module.
     Inception(Inception),
     /// Branches that all get the same, and whose channels are joined; a ReLU does not follow.
@@ -122,6 +124,24 @@ pub struct Lrn {
     /// The power.
     #[serde(default = "lrn_beta")]
     pub beta: f32,
+}
+
+/// See [`Layer::BatchNorm`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm {
+    /// What its variables are called by: `gamma_<name>`, `beta_<name>`, `mean_<name>` and
+    /// `variance_<name>`.
+    pub name: String,
+    /// Added to variances, above 0.
+    #[serde(default = "norm_epsilon")]
+    pub epsilon: f32,
+    /// How far each batch moves the running mean and variance, from 0 to 1.
+    #[serde(default = "norm_momentum")]
+    pub momentum: f32,
+    /// Whether what is negative becomes zero.
+    #[serde(default = "yes")]
+    pub relu: bool,
 }
 
 /// See [`Layer::Inception`] and [`crate::model::inception`].
@@ -200,6 +220,12 @@ fn yes() -> bool {
 }
 fn reduced() -> Module {
     Module::Reduced
+}
+fn norm_epsilon() -> f32 {
+    1e-3
+}
+fn norm_momentum() -> f32 {
+    0.1
 }
 fn lrn_radius() -> usize {
     2
@@ -284,6 +310,7 @@ impl Layer {
             Layer::MaxPool(_) => "max_pool",
             Layer::AvgPool(_) => "avg_pool",
             Layer::Lrn(_) => "lrn",
+            Layer::BatchNorm(_) => "batch_norm",
             Layer::Inception(_) => "inception",
             Layer::Concat(_) => "concat",
             Layer::Dense(_) => "dense",

@@ -97,6 +97,22 @@ impl Tape {
         self.named(name, shape, Role::Parameter)
     }
 
+    /// A variable of the model that gets no gradient, such as a running mean, made at the first call.
+    ///
+    /// # Panics
+    /// When it exists with another shape.
+    #[track_caller]
+    pub fn statistic(&self, name: &str, shape: &[usize]) -> Tensor<'_> {
+        let known = self.all(Role::Parameter).into_iter().find(|known| known.name() == name);
+        match known {
+            Some(known) => {
+                assert_eq!(known.shape(), shape, "statistic {name} was made with another shape");
+                known
+            }
+            None => self.add(name.to_string(), shape, Role::Parameter, false),
+        }
+    }
+
     /// The optimizer's memory of that name, made at the first call: zero at first, kept from run to
     /// run.
     ///

@@ -148,7 +148,7 @@ const WRONG: [(&str, &str, &str); 22] = [
     ("name = \"a\"", "name = \"a/b\"", "line 3: layer 1, conv \"a/b\": a name is 1 to 64 letters (a-z, A-Z), digits, _ and -"),
     ("name = \"a\"", "name = \"b\"", "line 5: layer 3, softmax \"b\": another layer has the same name"),
     ("{ size = 2,", "{ size = 6,", "line 4: layer 2, max_pool: a window of 6 does not fit into 5 pixels; use padding = \"same\""),
-    ("max_pool =", "maxpool =", "line 4: unknown variant `maxpool`, expected one of `conv`, `max_pool`, `avg_pool`, `lrn`, `inception`, `concat`, `dense`, `dropout`, `auxiliary`, `softmax`"),
+    ("max_pool =", "maxpool =", "line 4: unknown variant `maxpool`, expected one of `conv`, `max_pool`, `avg_pool`, `lrn`, `batch_norm`, `inception`, `concat`, `dense`, `dropout`, `auxiliary`, `softmax`"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ dense = { name = \"d\", out = 2 } }, { lrn = {} }", "line 4: layer 3, lrn: it needs maps, and the layer before makes 2 numbers; put it before dense"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ dropout = { rate = 1.0 } }", "line 4: layer 2, dropout: rate is 1; it must be a number from 0 (no dropout) to just below 1"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ concat = { name = \"c\", branches = [[], [{ max_pool = { size = 2, stride = 2 } }]] } }", "line 4: layer 2, concat \"c\": its branches make 5x4 and 3x2, which cannot be joined"),

@@ -57,7 +57,10 @@ fn every_entry_of_every_kernel_is_run() {
 
 /// What a broken compiler or device might make of a kernel: text in it, and other text.
 #[rustfmt::skip]
-const WRONG: [(&str, &str, &str); 55] = [
+const WRONG: [(&str, &str, &str); 58] = [
+    ("batch_norm", "+ EPSILON", "+ 2.0 * EPSILON"),
+    ("batch_norm", "(dy[i] - shared_part)", "dy[i]"),
+    ("batch_norm", "scale(id.x) * dy[i]", "dy[i] / scale(id.x)"),
     ("augment", "floor(place)", "round(place)"),
     ("augment", "mix(above, below, part.x)", "mix(above, below, part.y)"),
     ("augment", "draw(image, 4u) < 0.0", "draw(image, 4u) > 0.0"),

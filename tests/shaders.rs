@@ -10,9 +10,12 @@ use inception::{ceiling, numbers, ops, plan};
 use naga::back::{hlsl, msl, spv};
 
 /// Entry points of other names than `forward`, `backward`, `backward_*` and `update`, and why.
-const OTHER_ENTRIES: [(&str, &str); 11] = [
+const OTHER_ENTRIES: [(&str, &str); 14] = [
     ("batch", "images"),          // one of the two things that are gathered
     ("batch", "labels"),          // the other
+    ("batch_norm", "products"),   // whose sums are gradients
+    ("batch_norm", "squares"),    // whose sums are variances
+    ("batch_norm", "track"),      // moves the running mean and variance
     ("ceiling", "multiply_add"),  // the most arithmetic
     ("ceiling", "stream"),        // the most memory traffic
     ("conv2d", "flip"),           // turns the weights round for backward_x
@@ -111,7 +114,7 @@ fn all_are_valid_without_any_optional_feature() {
         validated(&name, &text);
         by_four += usize::from(name.ends_with("by four"));
     }
-    assert_eq!(by_four, 6, "avg_pool, concat, conv2d, dense, max_pool, sum_rows");
+    assert_eq!(by_four, 7, "avg_pool, batch_norm, concat, conv2d, dense, max_pool, sum_rows");
 }
 
 #[test]

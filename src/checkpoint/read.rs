@@ -184,9 +184,9 @@ pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + Clone + use<'_
 }
 
 /// The first number that no training goes on from, and where it stands: one that is not finite or, in
-/// Adam's second moments, a negative one, whose root would be NaN.
+/// Adam's second moments and in variances, a negative one, whose root would be NaN.
 pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<(usize, f32)> {
-    let squares = name.starts_with("v/");
+    let squares = name.starts_with("v/") || name.starts_with("variance_");
     values(bytes).enumerate().find(|(_, x)| !x.is_finite() || (squares && *x < 0.0))
 }
 

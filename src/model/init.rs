@@ -16,10 +16,16 @@ const CHUNK: usize = 1 << 16;
 /// [`Init::Tutorial`]: truncated normal of deviation 0.1, redrawn beyond two deviations, for weights
 /// and convolution biases, but the constant 0.1 for the biases of 5x5 convolutions and of the dense
 /// layers. [`Init::He`]: normal of deviation `sqrt(2 / fan-in)` (He et al. 2015, section 2.2), zero
-/// biases.
+/// biases. Of batch normalisation `gamma_*` and `variance_*` are one and `beta_*` and `mean_*` zero.
 pub fn initial_values(name: &str, shape: &[usize], init: Init, seed: u64) -> Vec<f32> {
     let count = shape.iter().product();
     let bias = name.starts_with("b_");
+    // Batch normalisation begins as it is, with the mean and variance of normal numbers.
+    match name.split('_').next() {
+        Some("gamma" | "variance") => return vec![1.0; count],
+        Some("beta" | "mean") => return vec![0.0; count],
+        _ => {}
+    }
     let fan_in: usize = shape[..shape.len() - 1].iter().product();
     match (init, bias) {
         (Init::Tutorial, true) if name.ends_with("_5x5") || name.starts_with("b_fc") => {

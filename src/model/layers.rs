@@ -23,9 +23,13 @@ pub enum LayersError {
     },
 }
 
+/// What variables' names begin with: weights and biases; batch normalisation's scale, shift and running
+/// mean and variance.
+const KINDS: [&str; 6] = ["W_", "b_", "gamma_", "beta_", "mean_", "variance_"];
+
 /// The layer that a variable belongs to: `conv1_3x3` for `W_conv1_3x3` and `b_conv1_3x3`.
 pub fn layer(variable: &str) -> &str {
-    ["W_", "b_"].iter().find_map(|kind| variable.strip_prefix(kind)).unwrap_or(variable)
+    KINDS.iter().find_map(|kind| variable.strip_prefix(kind)).unwrap_or(variable)
 }
 
 /// Whether one of the patterns is the name of the variable's layer. In a pattern `*` stands for any

@@ -1,8 +1,8 @@
 //! Records a network from its description.
 
 use super::inception;
-use crate::network::{Auxiliary, Conv, Layer, Network, Numbers};
-use crate::ops::concat;
+use crate::network::{Auxiliary, BatchNorm, Conv, Layer, Network, Numbers};
+use crate::ops::{Normal, concat};
 use crate::tape::Tensor;
 
 /// What a network makes of a batch.
@@ -82,6 +82,7 @@ impl<'t> Recorder<'t> {
             Layer::MaxPool(pool) => x.max_pool(pool.size, pool.stride, pool.padding),
             Layer::AvgPool(pool) => x.avg_pool(pool.size, pool.stride, pool.padding),
             Layer::Lrn(lrn) => x.local_response_norm(lrn.radius, lrn.bias, lrn.alpha, lrn.beta),
+            Layer::BatchNorm(layer) => self.batch_norm(x, layer),
             Layer::Inception(module) => inception(x, &module.name, module.kind, module.widths),
             Layer::Concat(all) => {
                 let made = all.branches.iter().map(|branch| self.layers(branch, x));
@@ -103,6 +104,23 @@ impl<'t> Recorder<'t> {
                 x
             }
         }
+    }
+
+    fn batch_norm(&self, x: Tensor<'t>, layer: &BatchNorm) -> Tensor<'t> {
+        let (tape, shape) = (x.tape(), x.shape());
+        let channels = &shape[shape.len() - 1..];
+        let [gamma, beta] = ["gamma", "beta"]
+            .map(|kind| tape.parameter(&format!("{kind}_{}", layer.name), channels));
+        let [mean, variance] = ["mean", "variance"]
+            .map(|kind| tape.statistic(&format!("{kind}_{}", layer.name), channels));
+        let BatchNorm { epsilon, momentum, .. } = *layer;
+        let by = Normal { gamma, beta, mean, variance, epsilon, momentum };
+        // A frozen layer stays as it is, its running mean and variance too.
+        let y = match self.training && gamma.is_tracked() {
+            true => x.batch_norm(by),
+            false => x.batch_norm_given(by),
+        };
+        if layer.relu { y.relu() } else { y }
     }
 
     fn auxiliary(&mut self, auxiliary: &Auxiliary, x: Tensor<'t>) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Auxiliary, Concat, Conv, Layer, Lrn, Network, Numbers};
+use super::{Auxiliary, BatchNorm, Concat, Conv, Layer, Lrn, Network, Numbers};
 use crate::config::Module;
 use crate::ops::Padding;
 
@@ -129,6 +129,17 @@ impl Walk {
                 maps(x)?;
                 check_lrn(lrn)?;
                 plain(x.to_vec())
+            }
+            Layer::BatchNorm(norm) => {
+                let [.., channels] = maps(x)?;
+                check_norm(norm)?;
+                let variables = ["gamma", "beta", "mean", "variance"]
+                    .map(|kind| (format!("{kind}_{}", norm.name), vec![channels]));
+                Shaped {
+                    place: place(&norm.name),
+                    variables: variables.into(),
+                    ..plain(x.to_vec())
+                }
             }
             Layer::Inception(module) => {
                 let [height, width, channels] = maps(x)?;
@@ -266,6 +277,7 @@ impl Layer {
     pub fn name(&self) -> Option<&str> {
         match self {
             Layer::Conv(layer) => Some(&layer.name),
+            Layer::BatchNorm(layer) => Some(&layer.name),
             Layer::Inception(layer) => Some(&layer.name),
             Layer::Concat(layer) => Some(&layer.name),
             Layer::Dense(layer) => Some(&layer.name),
@@ -288,6 +300,14 @@ fn convolution(conv: &Conv, x: [usize; 3], within: &str) -> Result<Shaped, Strin
         variables: variables(&conv.name, weights, conv.bias),
         within: vec![],
     })
+}
+
+fn check_norm(norm: &BatchNorm) -> Result<(), String> {
+    let fits = norm.epsilon > 0.0 && norm.epsilon.is_finite();
+    match fits && (0.0..=1.0).contains(&norm.momentum) {
+        true => Ok(()),
+        false => Err("epsilon must be above 0 and finite, momentum from 0 to 1".into()),
+    }
 }
 
 fn check_lrn(lrn: &Lrn) -> Result<(), String> {

@@ -8,6 +8,7 @@ mod add;
 mod augment;
 mod avg_pool;
 mod batch;
+mod batch_norm;
 mod concat;
 mod conv2d;
 mod dense;
@@ -24,6 +25,7 @@ pub use add::PlainAdd;
 pub use augment::{Augmentation, PlainAugment};
 pub use avg_pool::PlainAvgPool;
 pub use batch::{PlainBatch, batch_images, batch_labels};
+pub use batch_norm::{Normal, PlainBatchNorm};
 pub use concat::{PlainConcat, concat};
 pub use conv2d::{Padding, PlainConv2d};
 pub use dense::PlainDense;
@@ -39,12 +41,13 @@ use crate::recording::Rows;
 use crate::tape::Tensor;
 
 /// Every WGSL file of the crate, for tests and tools that read them all.
-pub static KERNELS: [&Kernel; 15] = [
+pub static KERNELS: [&Kernel; 16] = [
     &adam::KERNEL,
     &add::KERNEL,
     &augment::KERNEL,
     &avg_pool::KERNEL,
     &batch::KERNEL,
+    &batch_norm::KERNEL,
     &concat::KERNEL,
     &conv2d::KERNEL,
     &dense::KERNEL,

@@ -4,8 +4,8 @@
 use super::joined::PlainJoined;
 use crate::ops::{
     Augmentation, Padding, PlainAdam, PlainAdd, PlainAugment, PlainAvgPool, PlainBatch,
-    PlainConcat, PlainConv2d, PlainCrossEntropy, PlainDense, PlainDropout, PlainLrn, PlainMaxPool,
-    PlainRelu, PlainSoftmax, PlainSumRows,
+    PlainBatchNorm, PlainConcat, PlainConv2d, PlainCrossEntropy, PlainDense, PlainDropout,
+    PlainLrn, PlainMaxPool, PlainRelu, PlainSoftmax, PlainSumRows,
 };
 use crate::reference::Reference;
 
@@ -55,6 +55,9 @@ pub fn cases() -> Vec<Box<dyn Reference>> {
         cases.push(Box::new(PlainCrossEntropy(softmax)));
     }
     cases.push(Box::new(PlainBatch { count: 9, image: [9, 5, 3], divisor: 255.0, batch: 70 }));
+    for given in [false, true] {
+        cases.push(Box::new(PlainBatchNorm { shape: [101, 12], epsilon: 1e-3, given }));
+    }
     let by = Augmentation { sine: 0.2, zoom: 0.1, shift: 2.0, mirror: true };
     cases.push(Box::new(PlainAugment { shape: [5, 9, 11, 3], size: [7, 12], by }));
     for (shape, examples) in [([257, 3], 0), ([37, 5], 3), ([260, 132], 51)] {

@@ -8,6 +8,7 @@ mod add;
 mod augment;
 mod avg_pool;
 mod batch;
+mod batch_norm;
 mod concat;
 mod conv2d;
 mod dense;

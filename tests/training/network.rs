@@ -20,6 +20,8 @@ const EVERY: &str = r#"
 image = [13, 11, 3]
 layers = [
   { conv = { name = "conv1", size = 5, stride = 2, padding = 2, out = 6 } },
+  { conv = { name = "conv2", size = 3, out = 5, bias = false, relu = false } },
+  { batch_norm = { name = "norm", epsilon = 0.01 } },
   { max_pool = { size = 3, stride = 2, padding = 1 } },
   { lrn = { radius = 1, alpha = 0.5 } },
   { inception = { name = "3a", widths = [4, 3, 5, 2, 3, 4] } },

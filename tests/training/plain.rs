@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use inception::network::{Layer, Network};
 use inception::ops::Padding;
 use inception::ops::{
-    PlainAvgPool, PlainConcat, PlainConv2d, PlainCrossEntropy, PlainDense, PlainDropout, PlainLrn,
-    PlainMaxPool, PlainRelu, PlainSoftmax,
+    PlainAvgPool, PlainBatchNorm, PlainConcat, PlainConv2d, PlainCrossEntropy, PlainDense,
+    PlainDropout, PlainLrn, PlainMaxPool, PlainRelu, PlainSoftmax,
 };
 use inception::reference::{Number, Reference};
 
@@ -104,9 +104,14 @@ impl<'w> Plain<'w> {
         output
     }
 
-    fn variable(&mut self, name: &str) -> usize {
+    /// A variable that is not trained.
+    fn fixed(&mut self, name: &str) -> usize {
         let values = self.weights[name].1.iter().map(|&v| Number::exact(v)).collect();
-        let id = self.value(values);
+        self.value(values)
+    }
+
+    fn variable(&mut self, name: &str) -> usize {
+        let id = self.fixed(name);
         assert!(self.variables.insert(name.to_string(), id).is_none(), "{name} twice");
         id
     }
@@ -136,6 +141,16 @@ impl<'w> Plain<'w> {
                 let (radius, bias, alpha, beta) = (lrn.radius, lrn.bias, lrn.alpha, lrn.beta);
                 let op = PlainLrn { shape: four(&x.1), radius, bias, alpha, beta };
                 Value(self.run(op, &[x.0]), x.1)
+            }
+            Layer::BatchNorm(layer) => {
+                let [batch, height, width, channels] = four(&x.1);
+                let name = |kind: &str| format!("{kind}_{}", layer.name);
+                let (gamma, beta) = (self.variable(&name("gamma")), self.variable(&name("beta")));
+                let (mean, variance) = (self.fixed(&name("mean")), self.fixed(&name("variance")));
+                let shape = [batch * height * width, channels];
+                let op = PlainBatchNorm { shape, epsilon: layer.epsilon, given: !self.training };
+                let y = Value(self.run(op, &[x.0, gamma, beta, mean, variance]), x.1);
+                if layer.relu { self.relu(y) } else { y }
             }
             Layer::Inception(module) => {
                 // The paper's figure 2b, with the tutorial's one ReLU behind the towers.

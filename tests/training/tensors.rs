@@ -66,9 +66,13 @@ pub fn random_weights(config: &Config) -> Tensors {
     let mut random = Random(11);
     let parameters = Recordings::training_alone(config, 1).parameters().into_iter();
     let values = parameters.map(|(name, shape)| {
-        let values: Vec<f32> = match name.starts_with("b_") {
-            true => (0..shape[0]).map(|_| 0.1 * random.float()).collect(),
-            false => initial_values(&name, &shape, Init::He, 3),
+        let mut around = |middle: f32, far: f32| {
+            (0..shape[0]).map(|_| middle + far * random.float()).collect::<Vec<f32>>()
+        };
+        let values = match name.split('_').next() {
+            Some("b" | "beta" | "mean") => around(0.0, 0.1),
+            Some("gamma" | "variance") => around(1.0, 0.3),
+            _ => initial_values(&name, &shape, Init::He, 3),
         };
         (name, (shape, values.into_iter().map(f64::from).collect()))
     });
