@@ -101,6 +101,34 @@ fn every_kind_of_layer_trains_as_in_plain_f64() {
     }
 }
 
+/// Training moves running means; a frozen layer keeps them, as it keeps its weights.
+#[test]
+fn frozen_normalisation_keeps_its_running_means() {
+    for (freeze, moves) in [(vec![], true), (vec!["norm".to_string()], false)] {
+        let Some(gpu) = common::gpu() else { return };
+        let config = Config { freeze, ..config() };
+        let (images, labels) = images();
+        let weights = random_weights(&config);
+        let mut recordings = Recordings::training(&config, COUNT);
+        recordings.fit(&Target::of(&gpu)).expect("it fits");
+        let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
+        let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
+        let mut trainer = trainer.expect("it compiles");
+        for (name, (_, values)) in &weights {
+            trainer.set(name, &f32_bytes(values));
+        }
+        trainer.train_step().expect("a step");
+        trainer.remaining_losses().expect("a loss");
+        for kind in ["gamma", "beta", "mean", "variance"] {
+            let name = format!("{kind}_norm");
+            let kept = trainer.get(&name).expect("a variable") == f32_bytes(&weights[&name].1);
+            assert_eq!(kept, !moves, "{name}, frozen: {}", !moves);
+        }
+        let learnt = trainer.get("W_conv1").expect("weights") != f32_bytes(&weights["W_conv1"].1);
+        assert!(learnt, "what stands in front of it learns all the same");
+    }
+}
+
 #[test]
 fn training_images_are_changed_at_random() {
     let Some(gpu) = common::gpu() else { return };
