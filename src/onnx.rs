@@ -152,6 +152,13 @@ impl Graph<'_> {
             // Padding counts in neither.
             ("avg_pool", "forward") => ("AveragePool", self.window(first, ["KERNEL", "KERNEL"])),
             ("lrn", "forward") => ("LRN", channel_window(first)),
+            ("batch_norm", "forward") => {
+                for variable in ["gamma", "beta", "sum", "spread"] {
+                    inputs.push(self.weight(bound(first, variable), weights)?);
+                }
+                let epsilon = Attribute::float("epsilon", fraction(first, "EPSILON"));
+                ("BatchNormalization", vec![epsilon])
+            }
             ("relu", "forward") => ("Relu", vec![]),
             ("concat", "forward") => {
                 inputs = passes.iter().map(|part| self.name(bound(part, "x"))).collect();
@@ -226,7 +233,7 @@ impl Graph<'_> {
     /// pass has filled is there already.
     fn weight(&mut self, id: TensorId, weights: &WeightFile) -> Result<String, OnnxError> {
         let info = self.recording.tensor(id);
-        if info.role != Role::Parameter {
+        if info.role == Role::Temporary {
             return Ok(self.name(id));
         }
         let tensor = weights.tensor(&info.name, &info.shape)?;

@@ -150,6 +150,17 @@ fn compute(node: &NodeProto, inputs: &[&Array]) -> Array {
                 sum / inside.len() as f64
             })
         }
+        "BatchNormalization" => {
+            let [gamma, beta, mean, variance] = inputs[1..] else { panic!("not five inputs") };
+            let epsilon = float(node, "epsilon");
+            let value = |at: usize| {
+                let channel = at / (shape[2] * shape[3]) % shape[1];
+                let [gamma, beta, mean, variance] =
+                    [gamma, beta, mean, variance].map(|variable| variable.values[channel]);
+                gamma * (x.values[at] - mean) / (variance + epsilon).sqrt() + beta
+            };
+            Array { shape: shape.clone(), values: (0..x.values.len()).map(value).collect() }
+        }
         "LRN" => {
             let [alpha, beta, bias] = ["alpha", "beta", "bias"].map(|name| float(node, name));
             let size = node.attribute.iter().find(|attribute| attribute.name() == "size");
@@ -281,7 +292,7 @@ fn an_exported_model_computes_what_the_network_does() {
     }
 }
 
-/// Average pooling, local response normalisation and a convolution without bias, on images in colour.
+/// Average pooling, both normalisations and convolutions without bias, on images in colour.
 #[test]
 fn an_exported_network_of_a_file_computes_what_it_does() {
     let network = Network::parse(Path::new("every.toml"), network::EVERY).expect("a network");
@@ -290,7 +301,9 @@ fn an_exported_network_of_a_file_computes_what_it_does() {
     let weights = random_weights(&config);
     let bytes = export(&config, &file(&weights)).expect("a model");
     let graph = ModelProto::decode(&bytes[..]).expect("a protocol buffer").graph.expect("a graph");
-    for kind in ["AveragePool", "LRN", "MaxPool", "Concat", "Relu", "Conv", "Gemm"] {
+    for kind in
+        ["AveragePool", "LRN", "BatchNormalization", "MaxPool", "Concat", "Relu", "Conv", "Gemm"]
+    {
         assert!(graph.node.iter().any(|node| node.op_type() == kind), "no {kind}");
     }
     let mut random = Random(9);
