@@ -122,6 +122,7 @@
 //! | [`selftest`] | whether an adapter computes rightly, held against [`mod@reference`] |
 //! | [`checkpoint`] | weights and optimizer in safetensors files |
 //! | [`onnx`] | a recorded network as a file that other programs run |
+//! | [`torchvision`] | GoogLeNet's weights as torchvision saves them, made ours |
 //! | [`inspect`] | weights, feature maps and saliency, as numbers and pictures |
 //! | [`metrics`] | the metrics file, the confusion table |
 //! | [`report`] | a run's report as one page, and several runs compared |
@@ -194,6 +195,9 @@ pub mod profile;
 pub mod selftest;
 
 pub mod checkpoint;
+
+#[cfg(feature = "cli")]
+pub mod torchvision;
 
 pub mod inspect;
 

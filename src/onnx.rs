@@ -4,6 +4,7 @@
 //! operations below can be exported; no second description of the network is kept. ONNX wants images
 //! as `[batch, channels, height, width]`: images and all that convolutions make are so in the model,
 //! and one transposition in front of the first dense layer gives it the order that it was trained on.
+//! ONNX's LRN divides alpha by the number of channels in the window, so it gets ours times that number.
 
 mod messages;
 
@@ -19,7 +20,7 @@ use crate::checkpoint::{CheckpointError, WeightFile};
 use crate::config::Config;
 use crate::kernel::Value;
 use crate::model;
-use crate::recording::{Pass, Recording, TensorId};
+use crate::recording::{Pass, Recording, Role, TensorId};
 use crate::tape::Tape;
 
 /// Of the operators: 17 is known to all readers since 2022.
@@ -28,7 +29,7 @@ const IR_VERSION: i64 = 8;
 /// No protocol buffer may be longer.
 const LONGEST: usize = i32::MAX as usize;
 
-/// The name of the input: f32 `[batch, channels, height, width]`, grey values from 0 (background) to 255.
+/// The name of the input: f32 `[batch, channels, height, width]`, from 0 (of digits the background) to 255.
 pub const INPUT: &str = "images";
 /// The names of the outputs, f32 `[batch, classes]` each.
 pub const OUTPUTS: [&str; 2] = ["logits", "probabilities"];
@@ -135,6 +136,10 @@ impl Graph<'_> {
     /// The node of these passes.
     fn add(&mut self, passes: &[Pass], weights: &WeightFile) -> Result<(), OnnxError> {
         let (first, last) = (&passes[0], &passes[passes.len() - 1]);
+        if first.kernel.name == "fill" {
+            self.filled(first);
+            return Ok(());
+        }
         let x = bound(first, "x");
         let mut inputs = vec![self.name(x)];
         let (kind, attributes) = match (first.kernel.name, first.entry) {
@@ -144,6 +149,16 @@ impl Graph<'_> {
                 ("Conv", self.window(first, ["KERNEL_H", "KERNEL_W"]))
             }
             ("max_pool", "forward") => ("MaxPool", self.window(first, ["KERNEL", "KERNEL"])),
+            // Padding counts in neither.
+            ("avg_pool", "forward") => ("AveragePool", self.window(first, ["KERNEL", "KERNEL"])),
+            ("lrn", "forward") => ("LRN", channel_window(first)),
+            ("batch_norm", "forward") => {
+                for variable in ["gamma", "beta", "sum", "spread"] {
+                    inputs.push(self.weight(bound(first, variable), weights)?);
+                }
+                let epsilon = Attribute::float("epsilon", fraction(first, "EPSILON"));
+                ("BatchNormalization", vec![epsilon])
+            }
             ("relu", "forward") => ("Relu", vec![]),
             ("concat", "forward") => {
                 inputs = passes.iter().map(|part| self.name(bound(part, "x"))).collect();
@@ -184,6 +199,14 @@ impl Graph<'_> {
         });
     }
 
+    /// A tensor of one value, such as the bias of a convolution that has none.
+    fn filled(&mut self, pass: &Pass) {
+        let y = bound(pass, "y");
+        let shape = &self.recording.tensor(y).shape;
+        let bytes = fraction(pass, "VALUE").to_le_bytes().repeat(shape.iter().product());
+        self.constant(&self.name(y), shape, bytes);
+    }
+
     /// What the tensor is called in the model.
     fn name(&self, id: TensorId) -> String {
         let made = || format!("{}.{}", self.recording.tensor(id).name, id.0);
@@ -206,9 +229,13 @@ impl Graph<'_> {
         rows
     }
 
-    /// Puts a variable into the model; a convolution's weights as `[out, in, height, width]`.
+    /// Puts a variable into the model; a convolution's weights as `[out, in, height, width]`. What a
+    /// pass has filled is there already.
     fn weight(&mut self, id: TensorId, weights: &WeightFile) -> Result<String, OnnxError> {
         let info = self.recording.tensor(id);
+        if info.role == Role::Temporary {
+            return Ok(self.name(id));
+        }
         let tensor = weights.tensor(&info.name, &info.shape)?;
         let known = self.proto.initializer.iter().any(|t| t.name.as_ref() == Some(&info.name));
         match info.shape[..] {
@@ -256,4 +283,24 @@ fn constant(pass: &Pass, name: &str) -> usize {
         Some((_, Value::I32(n))) => *n as usize,
         _ => panic!("`{}` has no whole number {name}", pass.label()),
     }
+}
+
+/// A number that the pass's kernel is given.
+fn fraction(pass: &Pass, name: &str) -> f32 {
+    match pass.constants.iter().find(|(known, _)| *known == name) {
+        Some((_, Value::F32(n))) => *n,
+        _ => panic!("`{}` has no number {name}", pass.label()),
+    }
+}
+
+/// Over which channels local response normalisation sums, and what it makes of the sum.
+fn channel_window(pass: &Pass) -> Vec<Attribute> {
+    let size = 2 * constant(pass, "RADIUS") + 1;
+    let [bias, alpha, beta] = ["BIAS", "ALPHA", "BETA"].map(|name| fraction(pass, name));
+    vec![
+        Attribute::float("alpha", alpha * size as f32),
+        Attribute::float("beta", beta),
+        Attribute::float("bias", bias),
+        Attribute::int("size", size),
+    ]
 }

@@ -140,7 +140,10 @@ pub enum CheckpointError {
         by: Option<String>,
     },
     /// The file's tensors are not by name those of the model.
-    #[error("{} does not fit this model: {why}", path.display())]
+    #[error(
+        "{} does not fit this model: {why}; check the names and the number of modules (maps)",
+        path.display()
+    )]
     Names {
         /// The file.
         path: PathBuf,

@@ -26,7 +26,7 @@ pub(super) fn complaint(missing: &[&str], extra: &[&str]) -> Option<String> {
     if !pairs.is_empty() {
         text += &format!("; {}", pairs.join(", "));
     }
-    Some(text + "; check the names and the number of modules (maps)")
+    Some(text)
 }
 
 fn list(names: &[&str]) -> String {

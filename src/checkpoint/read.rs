@@ -96,6 +96,11 @@ impl WeightFile {
         self.header.offset_keys()
     }
 
+    /// The dimensions of the tensor of this name; none when the file has no such tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.header.info(name).map(|info| &info.shape[..])
+    }
+
     /// The tensors of these names and shapes, in this order. The file must hold them and no others,
     /// all of finite f32 numbers.
     ///

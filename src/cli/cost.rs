@@ -156,21 +156,23 @@ fn of_network(config: &Config, json: bool) -> Result<(), Failure> {
 
 /// One line a layer; auxiliary classifiers behind the sum, which inference has to do with.
 fn layers(image: [usize; 3], rows: &[cost::Row]) -> String {
+    let wide = rows.iter().map(|row| row.place.len()).max().unwrap_or(0).max(22);
     let line = |row: &cost::Row| {
         let or_none = |n: u64| if n == 0 { String::new() } else { thousands(n) };
         let (parameters, work) = (or_none(row.parameters), or_none(row.multiply_accumulates));
         let line =
-            format!("{:22} {:>14} {parameters:>14} {work:>16}", row.place, extents(&row.output));
+            format!("{:wide$} {:>14} {parameters:>14} {work:>16}", row.place, extents(&row.output));
         line.trim_end().to_string()
     };
     let (auxiliary, own): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.auxiliary);
     let all = |rows: &[&cost::Row]| {
         let parameters: u64 = rows.iter().map(|row| row.parameters).sum();
         let work: u64 = rows.iter().map(|row| row.multiply_accumulates).sum();
-        format!("{:22} {:>14} {:>14} {:>16}", "all", "", thousands(parameters), thousands(work))
+        format!("{:wide$} {:>14} {:>14} {:>16}", "all", "", thousands(parameters), thousands(work))
     };
-    let title = format!("{:22} {:>14} {:>14} {:>16}", "layer", "makes", "parameters", "mult-adds");
-    let mut lines = vec![title, format!("{:22} {:>14}", "image", extents(&image))];
+    let title =
+        format!("{:wide$} {:>14} {:>14} {:>16}", "layer", "makes", "parameters", "mult-adds");
+    let mut lines = vec![title, format!("{:wide$} {:>14}", "image", extents(&image))];
     lines.extend(own.iter().map(|row| line(row)));
     lines.push(all(&own));
     if !auxiliary.is_empty() {

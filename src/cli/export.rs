@@ -10,9 +10,9 @@ use crate::onnx;
 
 /// Write a saved network as an ONNX model, which other programs run
 ///
-/// Its input `images` are f32 [batch, 1, 28, 28], grey values from 0 (background) to 255, its outputs
-/// `logits` and `probabilities` [batch, 10]; the batch may have any size. Needs no adapter. The
-/// weights alone, as safetensors, are in the model's file as it is.
+/// Its input `images` are f32 [batch, channels, height, width] with values from 0 to 255 (of digits 0
+/// is the background), its outputs `logits` and `probabilities` [batch, classes]; the batch may have
+/// any size. Needs no adapter. The weights alone, as safetensors, are in the model's file as it is.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  inception export runs/quick --onnx quick.onnx")]
 pub(super) struct ExportCommand {
@@ -26,17 +26,23 @@ pub(super) struct ExportCommand {
 
 pub(super) fn run(command: ExportCommand) -> Result<(), Failure> {
     let (file, config) = network::read(&command.model)?;
-    let known = |path: &Path| path.canonicalize().ok();
-    if known(&command.onnx).is_some_and(|onnx| known(file.path()) == Some(onnx)) {
-        return Err(Failure::new(format!(
-            "{} is the model itself; give another file to --onnx",
-            command.onnx.display()
-        )));
-    }
+    refuse_itself(file.path(), &command.onnx, "--onnx")?;
     let bytes = while_saying("writing the model", || {
         let bytes = onnx::export(&config, &file)?;
         atomic::write_named(&command.onnx, &bytes)?;
         Ok::<_, Failure>(bytes.len())
     })?;
     print_results(&format!("{}: {} bytes", command.onnx.display(), thousands(bytes as u64)))
+}
+
+/// Whether what is to be written is not the very file that is read.
+pub(super) fn refuse_itself(model: &Path, out: &Path, flag: &str) -> Result<(), Failure> {
+    let known = |path: &Path| path.canonicalize().ok();
+    match known(out).is_some_and(|out| known(model) == Some(out)) {
+        false => Ok(()),
+        true => Err(Failure::new(format!(
+            "{} is the model itself; give another file to {flag}",
+            out.display()
+        ))),
+    }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod cost;
 mod devices;
 mod export;
+mod import;
 mod inspect;
 mod limits;
 mod logging;
@@ -170,6 +171,7 @@ enum Command {
     Cost(Box<cost::CostCommand>),
     Report(report::ReportCommand),
     Export(export::ExportCommand),
+    Import(import::ImportCommand),
     Profile(Box<profile::ProfileCommand>),
     Bench(Box<bench::BenchCommand>),
     Selftest(selftest::SelftestCommand),
@@ -234,6 +236,7 @@ pub fn main() -> ExitCode {
         Command::Cost(command) => cost::run(*command),
         Command::Report(command) => report::run(command),
         Command::Export(command) => export::run(command),
+        Command::Import(command) => import::run(command),
         Command::Profile(command) => profile::run(*command, &cli.global),
         Command::Bench(command) => bench::run(*command, &cli.global),
         Command::Selftest(command) => selftest::run(command, &cli.global),

@@ -6,6 +6,7 @@ use prost::Message;
 pub const FLOAT: i32 = 1;
 
 /// `AttributeProto.AttributeType`.
+const REAL: i32 = 1;
 const INT: i32 = 2;
 const INTS: i32 = 7;
 
@@ -65,6 +66,8 @@ pub struct NodeProto {
 pub struct Attribute {
     #[prost(string, optional, tag = "1")]
     pub name: Option<String>,
+    #[prost(float, optional, tag = "2")]
+    pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -77,6 +80,11 @@ impl Attribute {
     pub fn int(name: &str, value: usize) -> Attribute {
         let kind = Some(INT);
         Attribute { name: Some(name.into()), i: Some(value as i64), kind, ..Attribute::default() }
+    }
+
+    pub fn float(name: &str, value: f32) -> Attribute {
+        let kind = Some(REAL);
+        Attribute { name: Some(name.into()), f: Some(value), kind, ..Attribute::default() }
     }
 
     pub fn ints(name: &str, values: &[usize]) -> Attribute {

@@ -12,6 +12,7 @@ mod cost;
 mod devices;
 mod export;
 mod folder;
+mod import;
 mod inspect;
 mod measure;
 mod networks;

@@ -8,6 +8,7 @@ mod close;
 mod frozen;
 mod golden;
 mod golden_files;
+mod import;
 mod initial;
 mod inspect;
 mod layers;

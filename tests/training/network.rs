@@ -16,7 +16,7 @@ use super::tensors::{f32_bytes, random_weights, wide};
 use super::{common, plain};
 
 /// Every kind of layer, at odd sizes.
-const EVERY: &str = r#"
+pub const EVERY: &str = r#"
 image = [13, 11, 3]
 layers = [
   { conv = { name = "conv1", size = 5, stride = 2, padding = 2, out = 6 } },

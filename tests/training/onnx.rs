@@ -7,16 +7,20 @@
 mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use inception::checkpoint::WeightFile;
 use inception::config::{Config, Module, Preset, Scale};
+use inception::network::Network;
 use inception::onnx::{INPUT, OUTPUTS, export};
 use prost::Message;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::close::by_value;
 use crate::common::Random;
+use crate::network;
+use crate::plain;
 use crate::reference::Reference;
 use crate::tensors::{Tensors, random_weights};
 use messages::{GraphProto, ModelProto, NodeProto};
@@ -53,6 +57,11 @@ fn ints(node: &NodeProto, name: &str) -> Vec<usize> {
 
 fn axis(node: &NodeProto) -> i64 {
     node.attribute.iter().find(|attribute| attribute.name() == "axis").expect("an axis").i()
+}
+
+fn float(node: &NodeProto, name: &str) -> f64 {
+    let found = node.attribute.iter().find(|attribute| attribute.name() == name);
+    found.unwrap_or_else(|| panic!("{} has no {name}", node.op_type())).f().into()
 }
 
 /// An image, and the taps of a window on it that lie inside: tap, row and column of the input.
@@ -131,6 +140,42 @@ fn compute(node: &NodeProto, inputs: &[&Array]) -> Array {
                 values.fold(f64::NEG_INFINITY, f64::max)
             })
         }
+        "AveragePool" => {
+            // The specification's count_include_pad is 0 unless given.
+            assert_eq!(node.attribute.len(), 3, "{:?}", node.attribute);
+            let (out, places) = windows(node, shape);
+            by_channel(shape[1], &out, &|place, channel| {
+                let (image, inside) = &places[place];
+                let sum: f64 = inside.iter().map(|&(_, y, x)| pixel(*image, channel, y, x)).sum();
+                sum / inside.len() as f64
+            })
+        }
+        "BatchNormalization" => {
+            let [gamma, beta, mean, variance] = inputs[1..] else { panic!("not five inputs") };
+            let epsilon = float(node, "epsilon");
+            let value = |at: usize| {
+                let channel = at / (shape[2] * shape[3]) % shape[1];
+                let [gamma, beta, mean, variance] =
+                    [gamma, beta, mean, variance].map(|variable| variable.values[channel]);
+                gamma * (x.values[at] - mean) / (variance + epsilon).sqrt() + beta
+            };
+            Array { shape: shape.clone(), values: (0..x.values.len()).map(value).collect() }
+        }
+        "LRN" => {
+            let [alpha, beta, bias] = ["alpha", "beta", "bias"].map(|name| float(node, name));
+            let size = node.attribute.iter().find(|attribute| attribute.name() == "size");
+            let size = size.expect("a size").i() as usize;
+            let (before, after) = ((size - 1) / 2, size - 1 - (size - 1) / 2);
+            let (channels, pixels) = (shape[1], shape[2] * shape[3]);
+            let value = |at: usize| {
+                let channel = at / pixels % channels;
+                let all = channel.saturating_sub(before)..=(channel + after).min(channels - 1);
+                let squares = all.map(|other| x.values[at + other * pixels - channel * pixels]);
+                let sum: f64 = squares.map(|value| value * value).sum();
+                x.values[at] / (bias + alpha / size as f64 * sum).powf(beta)
+            };
+            Array { shape: shape.clone(), values: (0..x.values.len()).map(value).collect() }
+        }
         "Concat" => {
             assert_eq!(axis(node), 1);
             let mut values = Vec::new();
@@ -184,7 +229,7 @@ fn compute(node: &NodeProto, inputs: &[&Array]) -> Array {
     }
 }
 
-/// What the model makes of images `[count, 1, height, width]`.
+/// What the model makes of images `[count, channels, height, width]`.
 fn run(graph: &GraphProto, images: Array) -> BTreeMap<String, Array> {
     let mut arrays: BTreeMap<String, Array> = BTreeMap::new();
     for tensor in &graph.initializer {
@@ -245,4 +290,34 @@ fn an_exported_model_computes_what_the_network_does() {
         let sum: f64 = made["probabilities"].values.iter().sum();
         assert!((sum - IMAGES as f64).abs() < 1e-12, "probabilities add up to {sum}");
     }
+}
+
+/// Average pooling, both normalisations and convolutions without bias, on images in colour.
+#[test]
+fn an_exported_network_of_a_file_computes_what_it_does() {
+    let network = Network::parse(Path::new("every.toml"), network::EVERY).expect("a network");
+    let [height, width, channels] = network.image;
+    let config = Config { network: Some(network), ..Config::preset(Preset::Quick) };
+    let weights = random_weights(&config);
+    let bytes = export(&config, &file(&weights)).expect("a model");
+    let graph = ModelProto::decode(&bytes[..]).expect("a protocol buffer").graph.expect("a graph");
+    for kind in
+        ["AveragePool", "LRN", "BatchNormalization", "MaxPool", "Concat", "Relu", "Conv", "Gemm"]
+    {
+        assert!(graph.node.iter().any(|node| node.op_type() == kind), "no {kind}");
+    }
+    let mut random = Random(9);
+    let pixels = IMAGES * height * width * channels;
+    let images: Vec<f64> = (0..pixels).map(|_| f64::from(random.bits() as u8)).collect();
+    let scaled: Vec<f64> = images.iter().map(|value| value / 255.0).collect();
+    let expected = plain::logits(&config.network(), &weights, &scaled);
+    let area = height * width;
+    let by_channel = |at: usize| {
+        let (image, channel, pixel) = (at / (channels * area), at / area % channels, at % area);
+        images[(image * area + pixel) * channels + channel]
+    };
+    let values = (0..pixels).map(by_channel).collect();
+    let made = run(&graph, Array { shape: vec![IMAGES, channels, height, width], values });
+    let error = by_value(&made["logits"].values, &expected);
+    assert!(error < 1e-12, "off by {error:e}");
 }
