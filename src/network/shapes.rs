@@ -63,8 +63,7 @@ impl Network {
         for (index, layer) in self.layers.iter().enumerate() {
             let last = index + 1 == self.layers.len();
             x = walk.layer(layer, &x, "", last).map_err(|what| {
-                let name = layer.name().map_or(String::new(), named);
-                let what = format!("{}{name}: {what}", layer.kind());
+                let what = format!("{}: {what}", called(layer));
                 Mistake { layer: Some(index + 1), what }
             })?;
         }
@@ -258,10 +257,9 @@ impl Walk {
         let mut x = x.to_vec();
         for (index, layer) in layers.iter().enumerate() {
             let last = ends && index + 1 == layers.len();
-            x = self.layer(layer, &x, within, last).map_err(|what| {
-                let name = layer.name().map_or(String::new(), named);
-                format!("its {}{name}: {what}", layer.kind())
-            })?;
+            x = self
+                .layer(layer, &x, within, last)
+                .map_err(|what| format!("its {}: {what}", called(layer)))?;
         }
         self.depth -= 1;
         Ok(x)
@@ -296,9 +294,10 @@ impl Layer {
     }
 }
 
-/// A layer's name in a sentence; no more of it than a name may have, lest the reason be cut off.
-fn named(name: &str) -> String {
-    format!(" \"{}\"", start(name, MAX_NAME))
+/// A layer in a sentence; no more of its name than a name may have, lest the reason be cut off.
+fn called(layer: &Layer) -> String {
+    let name = layer.name().map(|name| format!(" \"{}\"", start(name, MAX_NAME)));
+    format!("{}{}", layer.kind(), name.unwrap_or_default())
 }
 
 fn convolution(conv: &Conv, x: [usize; 3], within: &str) -> Result<Shaped, String> {
