@@ -206,7 +206,7 @@ impl Engine {
                 if bytes > limit && !info.image {
                     let reason = format!(
                         "tensor {} takes {bytes} bytes, the limit for one buffer is {limit}; lower \
-                         --batch-size, --maps or --num-fc1",
+                         --batch-size or what the layers make (--maps, --num-fc1)",
                         info.name
                     );
                     return Err(self.refused(pass, reason));

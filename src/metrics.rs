@@ -125,7 +125,8 @@ impl MetricsFile {
     }
 
     /// Adds a row. It is handed to the system at once, so another program sees it; where that fails,
-    /// [`MetricsFile::sync`] tries again and says why.
+    /// [`MetricsFile::sync`] tries again and says why. A row that repeats the last one but for its
+    /// time is left out: a run that is resumed at its end is only tested again.
     pub fn append(&mut self, row: &Row) {
         let line = format!(
             "{},{},{},{},{:.3}\n",
@@ -135,6 +136,10 @@ impl MetricsFile {
             field(row.test_accuracy),
             row.seconds
         );
+        let but_time = |line: &str| line.rsplit_once(',').map(|(front, _)| front.to_string());
+        if self.text.lines().last().and_then(but_time) == but_time(&line) {
+            return;
+        }
         self.text += &line;
         // One write of the whole line, so that an interruption tears none but the last.
         if self.file.as_mut().is_some_and(|file| file.write_all(line.as_bytes()).is_err()) {

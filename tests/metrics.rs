@@ -74,6 +74,29 @@ fn an_interrupted_and_resumed_file_equals_an_uninterrupted_one() {
     }
 }
 
+/// A run that is resumed at its end is tested again, as often as one likes.
+#[test]
+fn a_row_that_repeats_the_last_but_for_its_time_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("metrics.csv");
+    train(&mut MetricsFile::create(&path).unwrap(), 1..=60);
+    let tested = |accuracy, seconds| Row {
+        step: 60,
+        loss: None,
+        val_accuracy: None,
+        test_accuracy: Some(accuracy),
+        seconds,
+    };
+    MetricsFile::resume(&path, 60).unwrap().append(&tested(0.5, 1.0));
+    let once = text(&path);
+    assert!(once.ends_with("60,,,0.5,1.000\n"), "{once}");
+    MetricsFile::resume(&path, 60).unwrap().append(&tested(0.5, 2.0));
+    assert_eq!(text(&path), once);
+    // On other digits it is another row.
+    MetricsFile::resume(&path, 60).unwrap().append(&tested(0.25, 3.0));
+    assert_eq!(text(&path), once + "60,,,0.25,3.000\n");
+}
+
 #[test]
 fn a_missing_or_barely_begun_file_is_started_anew() {
     let dir = tempfile::tempdir().unwrap();

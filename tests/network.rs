@@ -135,7 +135,7 @@ fn a_file_is_read_and_written_alike() {
 
 /// Each mistake by one change of [`GOOD`], and what is said.
 #[rustfmt::skip]
-const WRONG: [(&str, &str, &str); 22] = [
+const WRONG: [(&str, &str, &str); 23] = [
     ("[9, 8, 2]", "[9, 0, 2]", "line 1: image is 0; it must be from 1 to 1048576"),
     ("[9, 8, 2]", "[9, 8]", "line 1: invalid length 2, expected an array of length 3"),
     ("size = 3", "size = 0", "line 3: layer 1, conv \"a\": size is 0; it must be from 1 to 1048576"),
@@ -148,6 +148,7 @@ const WRONG: [(&str, &str, &str); 22] = [
     ("name = \"a\"", "name = \"a/b\"", "line 3: layer 1, conv \"a/b\": a name is 1 to 64 letters (a-z, A-Z), digits, _ and -"),
     ("name = \"a\"", "name = \"b\"", "line 5: layer 3, softmax \"b\": another layer has the same name"),
     ("{ size = 2,", "{ size = 6,", "line 4: layer 2, max_pool: a window of 6 does not fit into 5 pixels; use padding = \"same\""),
+    ("{ size = 2, padding = \"valid\" }", "{ size = 65 }", "line 4: layer 2, max_pool: size is 65; it must be from 1 to 64"),
     ("max_pool =", "maxpool =", "line 4: unknown variant `maxpool`, expected one of `conv`, `max_pool`, `avg_pool`, `lrn`, `batch_norm`, `inception`, `concat`, `dense`, `dropout`, `auxiliary`, `softmax`"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ dense = { name = \"d\", out = 2 } }, { lrn = {} }", "line 4: layer 3, lrn: it needs maps, and the layer before makes 2 numbers; put it before dense"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ dropout = { rate = 1.0 } }", "line 4: layer 2, dropout: rate is 1; it must be a number from 0 (no dropout) to just below 1"),
@@ -169,6 +170,10 @@ fn each_mistake_is_named_with_its_line() {
         assert!(error.starts_with(&format!("in net.toml, {said}")), "{wrong}: {error}");
         assert!(!error.contains('\n'), "{error}");
     }
+    let long = "x".repeat(65);
+    let error = parse(&GOOD.replace("name = \"a\"", &format!("name = \"{long}\"")));
+    let said = format!("line 3: layer 1, conv \"{}..\": a name is 1 to 64 letters", &long[1..]);
+    assert!(error.as_ref().is_err_and(|error| error.contains(&said)), "{error:?}");
     let many = "  { lrn = {} },\n".repeat(1000);
     let error = parse(&GOOD.replace("  { max", &format!("{many}  {{ max"))).expect_err("many");
     assert!(error.contains("a network may have 1000 layers"), "{error}");

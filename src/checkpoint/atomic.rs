@@ -35,7 +35,7 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
 }
 
 /// Writes a file that a user has named: what a link leads to, not the link; and straight into what is
-/// no file, such as a pipe or `/dev/stdout`.
+/// no file, such as a pipe or `/dev/stdout`. Weights, which may be hours of training, are not replaced.
 ///
 /// # Errors
 /// [`CheckpointError::Io`]; an older file is as it was then.
@@ -52,7 +52,12 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
         }
         Ok(_) => {
             let file = fs::canonicalize(path);
-            write_file(&file.map_err(|why| CheckpointError::io("find", path, why))?, content)
+            let file = file.map_err(|why| CheckpointError::io("find", path, why))?;
+            if file.extension().is_some_and(|extension| extension == "safetensors") {
+                let why = "it holds weights, which would be lost; name another file, or remove it";
+                return Err(CheckpointError::io("write", path, std::io::Error::other(why)));
+            }
+            write_file(&file, content)
         }
         Err(_) => write_file(path, content),
     }

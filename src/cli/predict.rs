@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::network::{self, HELD};
+use super::terminal::cannot_print;
 use super::{Failure, Global};
 use crate::data::{Dataset, Digits, Invert};
 use crate::train::likeliest;
@@ -58,7 +59,8 @@ pub(super) fn run(command: PredictCommand, global: &Global) -> Result<(), Failur
         match printer.print(rows.zip(probabilities)) {
             // Whoever read us has had enough, as `head` does.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-            result => Ok(result.map(|()| true)?),
+            Err(error) => Err(Failure::new(cannot_print(&error))),
+            Ok(()) => Ok(true),
         }
     })
 }

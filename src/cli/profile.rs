@@ -3,7 +3,7 @@
 mod compared;
 mod print;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -12,7 +12,7 @@ use super::{
     Failure, Global, network, open_gpu, print_results, progress_bar, say, while_preparing,
 };
 use crate::ceiling::Ceiling;
-use crate::checkpoint::WeightFile;
+use crate::checkpoint::{WeightFile, atomic};
 use crate::config::{Config, TrainArgs};
 use crate::data::Batches;
 use crate::profile::trace::{Track, trace};
@@ -77,7 +77,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let config = config.map_err(Failure::config)?;
     if let Some(path) = &command.trace {
         // Better found now than after minutes of measuring.
-        write(path, "")?;
+        atomic::write_named(path, b"")?;
     }
     let (ceiling, mut trainer) = prepare(&command, &config, file, global)?;
     let batch = trainer.inference_batch();
@@ -100,7 +100,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
         Track { name: INFERENCE, facts: &inference, runs: &batches },
     ];
     if let Some(path) = &command.trace {
-        write(path, &trace(&gpu.facts, &tracks).to_string())?;
+        atomic::write_named(path, trace(&gpu.facts, &tracks).to_string().as_bytes())?;
         say(&format!("wrote {}; open it in ui.perfetto.dev or chrome://tracing", path.display()));
     }
     let steps = Part::new(config.batch_size, &training, &steps);
@@ -141,9 +141,4 @@ fn prepare(
         Ok::<_, Failure>(trainer)
     })?;
     Ok((ceiling, trainer))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text)
-        .map_err(|why| Failure::new(format!("cannot write {}: {why}", path.display())))
 }

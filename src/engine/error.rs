@@ -18,7 +18,7 @@ pub enum EngineError {
     /// The device has no memory left.
     #[error(
         "{adapter} has no memory left for {what}, {held} bytes being in use by this program: lower \
-         --batch-size, --maps or --num-fc1, close other programs that use the GPU, or try another \
+         --batch-size or what the layers make (--maps, --num-fc1), close other programs that use the GPU, or try another \
          --adapter"
     )]
     Memory {

@@ -75,15 +75,15 @@ impl Network {
             line: line(error.span().map_or(0, |span| span.start)),
             why: complaint(error.message().replace('\n', ", ")),
         })?;
-        let lines: Vec<usize> = file.layers.iter().map(|layer| line(layer.span().start)).collect();
+        let places: Vec<usize> = file.layers.iter().map(|layer| layer.span().start).collect();
         let image_line = line(file.image.span().start);
         let layers = file.layers.into_iter().map(Spanned::into_inner).collect();
         let network = Network { image: file.image.into_inner(), layers };
         match network.shapes() {
             Ok(_) => Ok(network),
             Err(mistake) => {
-                let at = mistake.layer.and_then(|layer| lines.get(layer - 1));
-                let line = at.copied().unwrap_or(image_line);
+                let at = mistake.layer.and_then(|layer| places.get(layer - 1));
+                let line = at.map_or(image_line, |&place| line(place));
                 Err(NetworkError::Mistake { path: path.into(), line, mistake })
             }
         }

@@ -4,13 +4,18 @@ use std::collections::HashSet;
 
 use super::{Auxiliary, BatchNorm, Concat, Conv, Layer, Lrn, Network, Numbers};
 use crate::config::Module;
+use crate::foreign::start;
 use crate::ops::Padding;
 
 /// The largest extent, window, stride and number of channels or classes. No product of a layer's sizes
 /// overflows 64 bits.
 const MAX_SIZE: usize = 1 << 20;
+/// The largest window of a max-pool, whose kernel has lines for each of its places.
+const MAX_POOL: usize = 64;
 /// The most layers, those of branches and auxiliary classifiers included.
 const MAX_LAYERS: usize = 1000;
+/// Letters of a name.
+const MAX_NAME: usize = 64;
 /// How deep branches may stand in branches.
 const MAX_DEPTH: usize = 8;
 
@@ -58,8 +63,7 @@ impl Network {
         for (index, layer) in self.layers.iter().enumerate() {
             let last = index + 1 == self.layers.len();
             x = walk.layer(layer, &x, "", last).map_err(|what| {
-                let name = layer.name().map_or(String::new(), |name| format!(" {name:?}"));
-                let what = format!("{}{name}: {what}", layer.kind());
+                let what = format!("{}: {what}", called(layer));
                 Mistake { layer: Some(index + 1), what }
             })?;
         }
@@ -122,6 +126,9 @@ impl Walk {
             Layer::Conv(conv) => convolution(conv, maps(x)?, within)?,
             Layer::MaxPool(pool) | Layer::AvgPool(pool) => {
                 let [height, width, channels] = maps(x)?;
+                if matches!(layer, Layer::MaxPool(_)) && pool.size > MAX_POOL {
+                    return Err(format!("size is {}; it must be from 1 to {MAX_POOL}", pool.size));
+                }
                 let out = |n| windows(n, pool.size, pool.stride, pool.padding);
                 plain(vec![out(height)?, out(width)?, channels])
             }
@@ -250,10 +257,9 @@ impl Walk {
         let mut x = x.to_vec();
         for (index, layer) in layers.iter().enumerate() {
             let last = ends && index + 1 == layers.len();
-            x = self.layer(layer, &x, within, last).map_err(|what| {
-                let name = layer.name().map_or(String::new(), |name| format!(" {name:?}"));
-                format!("its {}{name}: {what}", layer.kind())
-            })?;
+            x = self
+                .layer(layer, &x, within, last)
+                .map_err(|what| format!("its {}: {what}", called(layer)))?;
         }
         self.depth -= 1;
         Ok(x)
@@ -262,8 +268,8 @@ impl Walk {
     /// Names are parts of variables' and files' names, and no two layers' are the same.
     fn claim(&mut self, name: &str) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            return Err("a name is 1 to 64 letters (a-z, A-Z), digits, _ and -".into());
+        if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) {
+            return Err(format!("a name is 1 to {MAX_NAME} letters (a-z, A-Z), digits, _ and -"));
         }
         match self.names.insert(name.to_string()) {
             true => Ok(()),
@@ -286,6 +292,12 @@ impl Layer {
             Layer::MaxPool(_) | Layer::AvgPool(_) | Layer::Lrn(_) | Layer::Dropout(_) => None,
         }
     }
+}
+
+/// A layer in a sentence; no more of its name than a name may have, lest the reason be cut off.
+fn called(layer: &Layer) -> String {
+    let name = layer.name().map(|name| format!(" \"{}\"", start(name, MAX_NAME)));
+    format!("{}{}", layer.kind(), name.unwrap_or_default())
 }
 
 fn convolution(conv: &Conv, x: [usize; 3], within: &str) -> Result<Shaped, String> {

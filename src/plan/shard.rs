@@ -9,8 +9,8 @@ use crate::recording::{Recording, Rows, TensorId, TensorInfo};
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error(
     "the network is too large for this adapter: tensor {tensor} {shape:?} takes {bytes} bytes, its \
-     limit for one buffer is {limit} bytes, and {reason}; lower --batch-size, --maps or --num-fc1, \
-     or choose another --adapter"
+     limit for one buffer is {limit} bytes, and {reason}; lower --batch-size or what the layers \
+     make (--maps, --num-fc1), or choose another --adapter"
 )]
 pub struct TooLarge {
     /// The tensor's name.

@@ -141,6 +141,10 @@ impl Evaluation {
         if let Some(digit) = evaluation.wrong.iter().find(|d| usize::from(d.label) >= LABELS) {
             return damaged(format!("{} is no digit", digit.label));
         }
+        let mut counts = evaluation.confusion.iter().flatten();
+        if counts.try_fold(0u64, |sum, &count| sum.checked_add(count)).is_none() {
+            return damaged("the confusion matrix counts too many digits".into());
+        }
         match evaluation.filters.iter().find(|filters| !filters.fit()) {
             Some(filters) => {
                 damaged(format!("the {} filters have another size", shown(&filters.name)))

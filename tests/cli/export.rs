@@ -42,6 +42,9 @@ fn nothing_else_is_replaced() {
     assert_fails(&["export", &model, "--onnx", &weights], 1, &["is the model itself", "--onnx"]);
     assert_fails(&["report", &model, "--out", &weights], 1, &["is no report", "--out"]);
     assert_fails(&["export", &model, "--onnx", &model], 1, &["cannot write", "it is a folder"]);
+    let other = place.write("other.safetensors", &before);
+    assert_fails(&["export", &model, "--onnx", &other], 1, &["holds weights", "another file"]);
+    assert!(place.read("other.safetensors") == before, "the other model is none");
     assert!(place.read("out/model.safetensors") == before, "the model is another");
 }
 

@@ -84,6 +84,23 @@ fn results_that_nobody_gets_are_a_failure() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")] // others have no /dev/full
+fn predictions_that_nobody_gets_are_a_failure() {
+    if !has_adapter() {
+        return;
+    }
+    let (model, picture) = ("assets/quick/model.safetensors", "assets/digits/two.png");
+    for json in [&[][..], &["--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("it opens");
+        let arguments = [&["predict", "--model", model, picture], json].concat();
+        let said = program(&arguments).stdout(full).output().expect("it runs");
+        let stderr = String::from_utf8(said.stderr).expect("UTF-8");
+        assert_eq!(said.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("error: cannot write to stdout: No space left"), "{stderr}");
+    }
+}
+
 /// Names that would colour or clear the terminal.
 #[test]
 #[cfg(unix)]

@@ -126,6 +126,14 @@ fn damaged_files_are_named() {
     assert!(said.contains("781 pixels instead of 784"), "{said}");
     trouble(EVALUATION_FILE, text(|t| t.replace("\"pixels\":\"AAEC", "\"pixels\":\"?AEC")));
     trouble(EVALUATION_FILE, text(|t| t.replace("\"split\":\"test\"", "\"split\":\"train\"")));
+    let counts = format!("\"confusion\":{:?},\"wrong\"", [[u64::MAX / 99; 10]; 10]);
+    let huge = |t: &str| {
+        let (front, rest) = t.split_once("\"confusion\":").expect("it has counts");
+        let (_, behind) = rest.split_once("\"wrong\"").expect("it has wrong digits");
+        format!("{front}{counts}{behind}")
+    };
+    let said = trouble(EVALUATION_FILE, text(huge));
+    assert!(said.contains("counts too many digits"), "{said}");
     trouble(EVALUATION_FILE, text(|t| t.replace("0.0625", "null")));
     trouble(PROFILE_FILE, text(|t| t.replace("\"passes\"", "\"pass\"")));
     trouble(PROFILE_FILE, text(|t| t.replace("0.001", "\"fast\"")));
