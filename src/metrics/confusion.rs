@@ -9,7 +9,7 @@ use super::MetricsError;
 /// Most classes whose table is printed whole; of more, each class gets a line with its scores.
 const MOST_SHOWN: usize = 20;
 /// Most characters of a class's name at the head of a column, and of a row.
-const HEAD: usize = 10;
+const HEAD: usize = 12;
 const ROW: usize = 30;
 
 /// How often each class was taken for each. As JSON it is its [`Report`].

@@ -10,8 +10,8 @@ fn train(place: &Place, out: &str, more: &str) -> Vec<String> {
     let network = repository("examples/shapes.toml");
     let (train, test, out) = (place.path("train"), place.path("test"), place.path(out));
     let fixed = format!(
-        "train --train {train} --test {test} --out {out} --network {} --preset quick --batch-size 16 \
-         --val-rows 20 --scale centered --eval-every 50 {more}",
+        "train --train {train} --test {test} --out {out} --network {} --preset quick \
+         --scale centered --eval-every 50 {more}",
         network.display()
     );
     fixed.split(' ').filter(|word| !word.is_empty()).map(String::from).collect()
@@ -28,26 +28,34 @@ fn a_network_learns_coloured_shapes_and_names_them() {
     if !has_adapter() {
         return;
     }
-    let place = shapes([60, 10]);
-    let said = succeed_all(&train(&place, "whole", "--steps 100"));
-    assert!(said.stderr.contains("220 training, 20 validation, 40 test images"), "{}", said.stderr);
+    let place = shapes([90, 10]);
+    let said = succeed_all(&train(
+        &place,
+        "whole",
+        "--steps 200 --val-rows 20 --decay none --learning-rate 6e-3",
+    ));
+    assert!(said.stderr.contains("340 training, 20 validation, 40 test images"), "{}", said.stderr);
     let accuracy = said.stdout.strip_prefix("test accuracy ").expect("an accuracy");
     let accuracy: f64 = accuracy.split(' ').next().unwrap().parse().expect("a number");
     assert!(accuracy > 80.0, "{}", said.stdout);
-    assert!(said.stdout.contains("of 40 images) after 100 steps"), "{}", said.stdout);
+    assert!(said.stdout.contains("of 40 images) after 200 steps"), "{}", said.stdout);
 
     // Stopped and resumed it is the same.
-    succeed_all(&train(&place, "parts", "--steps 50"));
-    let said = run(&["train", "--resume", "--out", &place.path("parts"), "--steps", "100"]);
+    succeed_all(&train(
+        &place,
+        "parts",
+        "--steps 150 --val-rows 20 --decay none --learning-rate 6e-3",
+    ));
+    let said = run(&["train", "--resume", "--out", &place.path("parts"), "--steps", "200"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(place.checkpoint("parts"), place.checkpoint("whole"));
     let config = String::from_utf8(place.read("whole/config.toml")).unwrap();
     assert!(config.contains("\"blue_disc\""), "{config}");
 
     let (model, test) = (place.path("whole"), place.path("test"));
     let said = succeed(&["test", "--model", &model, "--test", &test]);
-    for part in [" true\\pred blue_disc blue_squar   red_disc red_square count recall", "of 40)"] {
-        assert!(said.stdout.contains(part.trim_start()), "{part} in {}", said.stdout);
-    }
+    let head = "  true\\pred   blue_disc blue_square    red_disc  red_square count recall\n";
+    assert!(said.stdout.starts_with(head) && said.stdout.contains("of 40)"), "{}", said.stdout);
     let said = succeed(&["test", "--model", &model, "--test", &test, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
     assert_eq!((&json["classes"][3]["name"], &json["total"]), (&"red_square".into(), &40.into()));
@@ -71,7 +79,7 @@ fn a_network_learns_coloured_shapes_and_names_them() {
         assert!(picture.width() > 100);
     }
     let report = String::from_utf8(place.read("whole/report.html")).unwrap();
-    for part in ["test images", "<th scope=\"col\">blue_disc</th>", "three classes each"] {
+    for part in ["test images", "<th scope=\"col\">blue_disc</th>"] {
         assert!(report.contains(part), "{part}");
     }
 

@@ -150,7 +150,10 @@ fn pictures_are_scaled_and_cut_to_the_middle() {
     };
     let wide = save("wide.png", &thirds.clone().into());
     assert_eq!(read(&wide, [4, 4, 3]), [0, 250, 0].repeat(16), "the middle third");
-    assert_eq!(read(&wide, [1, 3, 3]), [250, 0, 0, 0, 250, 0, 0, 0, 250]);
+    // The filter's neighbours are a pixel wide: each is of its own colour mostly.
+    let three = read(&wide, [1, 3, 3]);
+    let strong = |pixel: &[u8]| pixel.iter().position(|value| *value > 180);
+    assert_eq!(three.chunks(3).map(strong).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
     let high = save("high.png", &image::imageops::rotate90(&thirds).into());
     assert_eq!(read(&high, [8, 8, 3]), [0, 250, 0].repeat(64));
     // What fits is not touched.
@@ -255,6 +258,7 @@ fn links_and_odd_names_within_a_folder_are_refused() {
     let named = elsewhere.path().join("named");
     symlink(folder.path(), &named).unwrap();
     assert_eq!(load(&named, &wanted).unwrap().0.len(), 3);
+    fs::remove_file(&named).unwrap();
     let batch = elsewhere.path().join("data_batch_1.bin");
     symlink(folder.path().join("dog/1.png"), &batch).unwrap();
     let said = load(elsewhere.path(), &wanted).unwrap_err().to_string();
