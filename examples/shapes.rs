@@ -40,7 +40,7 @@ pub fn make(folder: &Path, counts: [usize; 2]) -> Result<(), Box<dyn Error>> {
 
 /// From 0 to below `end`.
 fn below(random: &mut Pcg64, end: u32) -> u32 {
-    ((random.next_u64() >> 32) * u64::from(end) >> 32) as u32
+    (((random.next_u64() >> 32) * u64::from(end)) >> 32) as u32
 }
 
 /// A shape in the middle part of a ground of one colour, with some noise on both.

@@ -125,3 +125,50 @@ fn bad_pictures_and_folders_that_do_not_fit() {
     let classes = "the network tells 4 classes apart, and";
     assert!(said.error().starts_with(classes) && said.error().contains("has 5"), "{said:?}");
 }
+
+#[test]
+fn a_made_up_cifar_is_trained_on_and_measured() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(1, 1);
+    std::fs::create_dir(place.path("cifar")).unwrap();
+    // Images of one grey each: the lighter, the higher the label.
+    let records = |count: u8| {
+        let record = |row: u8| {
+            let label = row % 10;
+            std::iter::once(label).chain(std::iter::repeat_n(label * 25, 3072))
+        };
+        (0..count).flat_map(record).collect::<Vec<u8>>()
+    };
+    for (name, count) in [("data_batch_1.bin", 20), ("data_batch_2.bin", 10), ("test_batch.bin", 7)]
+    {
+        place.write(&format!("cifar/{name}"), records(count));
+    }
+    let network = std::fs::read_to_string(repository("examples/shapes.toml")).unwrap();
+    let network = place.write("ten.toml", network.replace("classes = 4", "classes = 10"));
+    let (cifar, out) = (place.path("cifar"), place.path("out"));
+    let line = format!(
+        "train --train {cifar} --test {cifar} --out {out} --network {network} --preset quick --steps 2 \
+         --val-rows 5 --batch-size 5 --augment photos"
+    );
+    let said = succeed(&line.split_whitespace().collect::<Vec<_>>());
+    assert!(said.stderr.contains("25 training, 5 validation, 7 test images"), "{}", said.stderr);
+    let said = succeed(&["test", "--model", &out, "--test", &cifar]);
+    assert!(said.stdout.contains("automobile") && said.stdout.contains("of 7)"), "{}", said.stdout);
+    let batch = place.path("cifar/test_batch.bin");
+    let said = succeed(&["predict", "--model", &out, &batch]);
+    assert!(said.stdout.contains(",p_airplane,") && said.stdout.lines().count() == 8);
+    // Of ten classes, but others.
+    for class in 0..10 {
+        let folder = place.path(&format!("digits/{class}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(repository("assets/digits/two.png"), format!("{folder}/a.png")).unwrap();
+    }
+    let said = run(&["test", "--model", &out, "--test", &place.path("digits")]);
+    assert!(said.error().contains("0 is no class that the network knows"), "{}", said.stderr);
+    let said = run(&["test", "--model", &out, "--test", &place.path("test.csv")]);
+    let other = "holds images of digits, and the network is for classes airplane to truck; give it \
+                 images of these";
+    assert!(said.error().ends_with(other), "{}", said.stderr);
+}
