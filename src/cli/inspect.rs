@@ -66,7 +66,7 @@ pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failur
     let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
     let images = images(&command, &config)?;
     if let Some(images) = &images {
-        network::check_fits(&config, images)?;
+        network::check_fits(&config, &images.path, images.shape())?;
     }
     let mut pictures = Pictures::new(command.out.as_deref())?;
     let layers = layer_rows(&recordings);

@@ -25,16 +25,16 @@ pub(super) fn read(model: &Path) -> Result<(WeightFile, Config), Failure> {
 }
 
 /// Checks that the network takes such images.
-pub(super) fn check_fits(config: &Config, images: &Images) -> Result<(), Failure> {
+pub(super) fn check_fits(config: &Config, path: &Path, shape: [usize; 3]) -> Result<(), Failure> {
     let network = config.network();
     let extents = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
-    if network.image != images.shape() {
+    if network.image != shape {
         return Err(Failure::new(format!(
             "the network takes images of {} (height, width, channels), and those in {} are {}; give \
              it other images, or change image in the network's file",
             extents(network.image),
-            images.path.display(),
-            extents(images.shape()),
+            path.display(),
+            extents(shape),
         )));
     }
     Ok(())
@@ -137,7 +137,7 @@ pub(super) fn classify_all(
 ) -> Result<(), Failure> {
     let (mut held, most) = (Dataset::empty(source), held(config));
     let mut expected = next(&mut held)?;
-    check_fits(config, &held.images)?;
+    check_fits(config, &held.images.path, held.images.shape())?;
     let mut trainer = with_weights(file, config, &held.images, global)?;
     let bar = progress_bar(0, CLASSIFYING);
     let mut done = 0;
@@ -154,7 +154,7 @@ pub(super) fn classify_all(
             held.labels.clear();
             if more && count == most {
                 expected = next(&mut held)?;
-                check_fits(config, &held.images)?;
+                check_fits(config, &held.images.path, held.images.shape())?;
                 trainer.replace_images(&held.images, done);
             }
         }

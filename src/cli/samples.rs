@@ -21,6 +21,7 @@ impl Samples {
     pub(super) fn load(config: &Config) -> Result<Samples, Failure> {
         let mut all = Dataset::empty(&config.train);
         let images = Digits::labelled_as(&config.train, &config.wanted(Part::Training))?;
+        network::check_fits(config, &config.train, images.shape())?;
         network::check_classes(config, &config.train, images.classes())?;
         if !config.classes.is_empty() {
             network::check_names(&config.classes, &images)?;
@@ -29,7 +30,6 @@ impl Samples {
         append(images, &mut all)?;
         let fingerprint = all.fingerprint();
         let train = all.rows_before_validation(config.val_rows)?;
-        network::check_fits(config, &all.images)?;
         let wanted = Wanted { classes: names.clone(), ..config.wanted(Part::Test) };
         let images = Digits::labelled_as(&config.test, &wanted)?;
         network::check_names(&names, &images)?;

@@ -163,6 +163,12 @@ impl Digits {
         &self.path
     }
 
+    /// Height, width and channels of each image.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
     /// What the classes are called, by label; nothing of digits.
     #[must_use]
     pub fn names(&self) -> &[String] {
