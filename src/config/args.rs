@@ -32,8 +32,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Training images: digits as CSV or IDX, also gzipped; a folder of pictures by class
-    /// (<class>/*.png or .jpg); or CIFAR-10's folder of binary files
+    /// Training images: digits as CSV or IDX, also gzipped; a folder of pictures (PNG, JPEG) with a
+    /// folder for each class; or CIFAR-10's folder of binary files
     /// [tutorial: assets/mnist/mnist_train.csv.gz]
     #[arg(long, value_name = "FILE|DIR")]
     pub train: Option<PathBuf>,
