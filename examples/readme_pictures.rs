@@ -75,7 +75,7 @@ fn classify(model: &Path) -> Result<(Dataset, Vec<u8>), Box<dyn Error>> {
         trainer.set(tensor.name, tensor.bytes);
     }
     let probabilities = trainer.classify(0..digits.len(), |_| {})?;
-    Ok((digits, probabilities.iter().map(likeliest).collect()))
+    Ok((digits, probabilities.iter().map(|row| likeliest(row)).collect()))
 }
 
 fn svg(width: usize, height: usize, title: &str) -> String {
@@ -89,7 +89,7 @@ fn svg(width: usize, height: usize, title: &str) -> String {
 /// Loss and validation accuracy by step: the report's charts, side by side.
 fn learning(rows: &[Row], theme: &Theme) -> Result<String, Box<dyn Error>> {
     let curve = [Curve { line: 0, label: String::new(), rows }];
-    let charts = [curves::loss(&curve), curves::accuracy(&curve)];
+    let charts = [curves::loss(&curve), curves::accuracy(&curve, "digits")];
     let mut picture = svg(820, 270, "Training loss and validation accuracy by step");
     writeln!(picture, "<style>svg {{ {} }}\n{}</style>", theme.variables, chart::STYLE)?;
     for (chart, left) in charts.into_iter().zip([46, 450]) {

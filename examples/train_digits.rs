@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let probabilities = trainer.classify(train_rows..digits.len(), |_| {})?;
-    let predictions: Vec<u8> = probabilities.iter().map(likeliest).collect();
+    let predictions: Vec<u8> = probabilities.iter().map(|row| likeliest(row)).collect();
     let right = predictions.iter().zip(&test.labels).filter(|(p, label)| p == label).count();
     println!("test accuracy: {:.2} %", right as f64 / test.len() as f64 * 100.0);
 

@@ -1,4 +1,4 @@
-// x[b, j] = byte j of image rows[b] / DIVISOR
+// x[b, j] = (byte j of image rows[b] - OFFSET) / DIVISOR
 // label[b] = label of image rows[b]
 //
 // Images and labels stay on the device as bytes, four to a u32, lowest first; a step brings only
@@ -6,6 +6,7 @@
 
 const COUNT: u32 = 1u; // images in the batch
 const LENGTH: u32 = 1u; // pixels of an image
+const OFFSET: f32 = 0.0;
 const DIVISOR: f32 = 1.0;
 
 @group(0) @binding(0) var<storage, read> bytes: array<u32>;
@@ -20,7 +21,7 @@ fn byte(i: u32) -> u32 {
 @compute @workgroup_size(64)
 fn images(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x < LENGTH) {
-        x[id.y * LENGTH + id.x] = f32(byte(rows[id.y] * LENGTH + id.x)) / DIVISOR;
+        x[id.y * LENGTH + id.x] = (f32(byte(rows[id.y] * LENGTH + id.x)) - OFFSET) / DIVISOR;
     }
 }
 

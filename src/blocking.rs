@@ -7,7 +7,7 @@ use std::ops::Range;
 use pollster::block_on;
 
 use crate::ceiling::Ceiling;
-use crate::data::{Images, LABELS};
+use crate::data::Images;
 use crate::engine::{Copied, Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
 use crate::inspect::Probe;
@@ -190,7 +190,7 @@ impl Trainer {
         &mut self,
         images: Range<usize>,
         progress: impl FnMut(usize),
-    ) -> Result<Vec<[f32; 10]>, EngineError> {
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         block_on(self.classify_async(images, progress))
     }
 
@@ -262,7 +262,7 @@ impl Probe {
         &mut self,
         images: &Images,
         rows: Range<usize>,
-    ) -> Result<Vec<[f32; LABELS]>, EngineError> {
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         block_on(self.infer_async(images, rows))
     }
 

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "cli")]
 mod args;
+mod choices;
 mod error;
 mod every;
 
@@ -16,12 +17,12 @@ use crate::foreign::shown;
 
 #[cfg(feature = "cli")]
 pub use args::TrainArgs;
+pub use choices::{Augment, Decay, Init, Module, Order, Scale};
 pub use error::ConfigError;
 pub use every::Every;
 
-use crate::data::SIDE;
+use crate::data::{OnBadImage, Part, SIDE, Wanted};
 use crate::network::Network;
-use crate::ops::Augmentation;
 
 /// The largest accepted channel count, layer width, batch or row count. It is far beyond what any
 /// GPU holds, and small enough that no product of a layer's sizes overflows 64 bits.
@@ -38,9 +39,10 @@ const MAX_COUNT: u64 = i64::MAX as u64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// CSV file (plain or gzipped) of the training rows; relative to the working directory.
+    /// The training images: a file of digits, a folder of pictures by class or of CIFAR-10; relative to
+    /// the working directory.
     pub train: PathBuf,
-    /// CSV file (plain or gzipped) of the test rows; relative to the working directory.
+    /// The test images, likewise.
     pub test: PathBuf,
     /// How many rows at the end of the training file are kept back for validation.
     pub val_rows: usize,
@@ -89,103 +91,20 @@ pub struct Config {
     /// which `*` stands for any letters.
     #[serde(default)] // older checkpoints know none
     pub freeze: Vec<String>,
+    /// What to do about a picture of a folder that cannot be read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_bad_image: OnBadImage,
+    /// What the classes are called, by label; none of digits. Training takes the names from its images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// The network, where it is another than the tutorial's; then `maps`, `module`, `reduce1x1`,
     /// `num_fc1` and `dropout` do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
 }
 
-/// The kind of Inception module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Module {
-    /// With 1x1 convolutions that reduce the channels in front of the 3x3 and 5x5 ones.
-    Reduced,
-    /// Without them.
-    Naive,
-}
-
-/// What is made of the pixels' bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Scale {
-    /// Left as they are, 0 to 255.
-    Raw,
-    /// Divided by 255, hence 0 to 1.
-    Unit,
-}
-
-impl Scale {
-    /// What a pixel's byte is divided by.
-    pub fn divisor(self) -> f32 {
-        match self {
-            Scale::Raw => 1.0,
-            Scale::Unit => 255.0,
-        }
-    }
-}
-
-/// How the weights are initialised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Init {
-    /// As in the tutorial: truncated normal of deviation 0.1, some biases constant 0.1.
-    Tutorial,
-    /// He's: deviation sqrt(2 / inputs of a unit).
-    He,
-}
-
-/// In which order the training rows are visited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// In the file's order, over and over, as in the tutorial.
-    Cyclic,
-    /// Shuffled anew for each pass.
-    Shuffle,
-}
-
-/// How the learning rate falls over a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Decay {
-    /// Not at all, as in the tutorial.
-    None,
-    /// From the whole rate to zero along half a cosine (Loshchilov and Hutter 2017, equation 5).
-    Cosine,
-}
-
-/// How training images are changed at random, each anew whenever it is seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "lowercase")]
-pub enum Augment {
-    /// Not at all.
-    #[default]
-    None,
-    /// Turned by up to 10 degrees, zoomed by up to a tenth, shifted by up to two pixels.
-    Digits,
-    /// Shifted by up to an eighth of the height, and every other one mirrored.
-    Photos,
-}
-
-impl Augment {
-    /// What is done to images of that height.
-    pub fn augmentation(self, height: usize) -> Option<Augmentation> {
-        let digits = Augmentation { sine: 0.174, zoom: 0.1, shift: 2.0, mirror: false };
-        let photos =
-            Augmentation { sine: 0.0, zoom: 0.0, shift: height as f32 / 8.0, mirror: true };
-        match self {
-            Augment::None => None,
-            Augment::Digits => Some(digits),
-            Augment::Photos => Some(photos),
-        }
-    }
+fn is_default(on_bad_image: &OnBadImage) -> bool {
+    *on_bad_image == OnBadImage::default()
 }
 
 fn no_decay() -> Decay {
@@ -232,6 +151,8 @@ impl Config {
             warmup: 0,
             augment: Augment::None,
             freeze: Vec::new(),
+            on_bad_image: OnBadImage::Fail,
+            classes: Vec::new(),
             network: None,
         };
         match preset {
@@ -278,6 +199,17 @@ impl Config {
     pub fn with_image(self, image: [usize; 3]) -> Config {
         let network = Network { image, ..self.network() };
         Config { network: Some(network), ..self }
+    }
+
+    /// What the network takes of a set of images.
+    pub fn wanted(&self, part: Part) -> Wanted {
+        let (image, classes) = (self.network().image, self.classes.clone());
+        Wanted { image, classes, part, on_bad_image: self.on_bad_image }
+    }
+
+    /// What the network classifies, in the plural: digits, or images of classes with names.
+    pub fn noun(&self) -> &'static str {
+        if self.classes.is_empty() { "digits" } else { "images" }
     }
 
     /// The learning rate of a step, counted from 0, before Adam's bias correction.
@@ -350,6 +282,11 @@ impl Config {
         if !(rate > 0.0 && rate.is_finite()) {
             let allowed = "a finite number above 0 in single precision (1e-45 to 3.4e38)";
             return Err(bad("learning_rate", self.learning_rate, allowed));
+        }
+        if let Some(why) = crate::data::misnamed(&self.classes) {
+            let allowed = "up to 256 different names of up to 100 characters, none of them a control \
+                           character";
+            return Err(bad("classes", why, allowed));
         }
         match &self.network {
             Some(network) => network.shapes().map(drop).map_err(ConfigError::Network),

@@ -14,7 +14,7 @@ mod relus;
 
 pub use distribution::{BINS, Distribution};
 #[cfg(feature = "cli")]
-pub use page::{Block, Colours, page, png, tile};
+pub use page::{Block, Colours, image_tile, page, png, tile};
 #[cfg(feature = "cli")]
 pub use pictures::{Salient, filters, maps, saliency};
 pub use probe::{Probe, Recorded};

@@ -115,7 +115,7 @@
 //! | [`tune`] | the fastest kernel for each product, measured and remembered |
 //! | [`ceiling`] | what an adapter can do at most, measured |
 //! | [`config`] | what a run is made of: presets, TOML file, flags |
-//! | [`data`] | CSV, IDX, PNG and JPEG to images; the order of the batches |
+//! | [`data`] | CSV, IDX, CIFAR-10, pictures and folders of them to images; the order of the batches |
 //! | [`numbers`] | NaN, infinity and elements that no pass has written, found behind their pass |
 //! | [`train`] | one training step and inference, on a device |
 //! | [`profile`] | where a step's time goes, as data, as a trace, two side by side |

@@ -11,7 +11,7 @@ use crate::bounded;
 use crate::checkpoint::{CheckpointError, atomic};
 use crate::foreign::shown;
 
-pub use confusion::{CLASSES, ClassScore, Confusion, Report};
+pub use confusion::{ClassScore, Confusion, Report, class_name};
 pub use spikes::{Spike, Spikes};
 
 /// File name of the metrics in a run's folder.
@@ -70,11 +70,13 @@ pub enum MetricsError {
         /// What is wrong with it.
         why: String,
     },
-    /// A digit that is none.
-    #[error("{class} is not a class; classes go from 0 to {}", CLASSES - 1)]
+    /// A class that is none.
+    #[error("{class} is not a class; classes go from 0 to {last}")]
     Class {
         /// The number given.
         class: usize,
+        /// The last class.
+        last: usize,
     },
 }
 

@@ -75,11 +75,16 @@ pub fn export(config: &Config, weights: &WeightFile) -> Result<Vec<u8>, OnnxErro
         },
     };
     let mut scaled = INPUT.to_string();
-    let divisor = config.scale.divisor();
+    let [offset, divisor] = config.scale.offset_and_divisor();
+    if offset != 0.0 {
+        graph.constant("offset", &[], offset.to_le_bytes().to_vec());
+        graph.node("Sub", &[scaled, "offset".into()], "shifted", &[]);
+        scaled = "shifted".into();
+    }
     if divisor != 1.0 {
         graph.constant("divisor", &[], divisor.to_le_bytes().to_vec());
+        graph.node("Div", &[scaled, "divisor".into()], "scaled", &[]);
         scaled = "scaled".into();
-        graph.node("Div", &[INPUT.into(), "divisor".into()], &scaled, &[]);
     }
     graph.names.insert(images.id(), scaled);
     for passes in recording.passes.chunk_by(joins) {

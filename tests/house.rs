@@ -264,7 +264,9 @@ fn the_readmes_flags_are_known() {
     for line in shell_lines() {
         // What stands behind the program's name, however it is started.
         let ours = line.strip_prefix("inception ").map(String::from);
-        let ours = ours.or_else(|| line.split_once(" -- ").map(|(_, rest)| rest.to_string()));
+        let of_program = !line.contains("--example ");
+        let behind = line.split_once(" -- ").filter(|_| of_program);
+        let ours = ours.or_else(|| behind.map(|(_, rest)| rest.to_string()));
         let quick = line.strip_prefix("scripts/quickstart").map(|rest| format!("train{rest}"));
         let Some(ours) = ours.or(quick) else { continue };
         let name = ours.split(' ').next().unwrap_or_default();

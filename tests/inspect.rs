@@ -280,7 +280,7 @@ fn saliency_has_the_image_and_its_outline() {
     gradient[0] = 1.0;
     gradient[1..20].fill(-0.5);
     let salient = || Salient { label: "row 8: 9".to_string(), image: &image, gradient: &gradient };
-    let picture = saliency(&[salient()], 28);
+    let picture = saliency(&[salient()], [28, 28, 1], true);
     // Squares of five pixels, tiles of 140 and their frames.
     let left = 14 + 146;
     assert_eq!(picture.dimensions().1, 14 + 20 + 146 + 14);
@@ -298,5 +298,5 @@ fn saliency_has_the_image_and_its_outline() {
     }
     assert_eq!(*picture.get_pixel(x, y), colours.of(0.0));
     let many: Vec<Salient> = (0..7).map(|_| salient()).collect();
-    assert_eq!(saliency(&many, 28).height(), 14 + 3 * (20 + 146 + 14));
+    assert_eq!(saliency(&many, [28, 28, 1], true).height(), 14 + 3 * (20 + 146 + 14));
 }

@@ -150,7 +150,7 @@ fn wrong_files_are_named_and_left_alone() {
 
 /// Twelve images: 3s all right, one of two 5s taken for a 3, 7s never right.
 fn confusion() -> Confusion {
-    let mut confusion = Confusion::default();
+    let mut confusion = Confusion::new(10);
     for _ in 0..8 {
         confusion.add(3, 3).unwrap();
     }
@@ -178,7 +178,7 @@ fn confusion_scores() {
         assert!(error.ends_with("is not a class; classes go from 0 to 9"));
     }
     assert_eq!(table, confusion(), "nothing was counted");
-    assert_eq!(Confusion::default().accuracy(), None);
+    assert_eq!(Confusion::new(10).accuracy(), None);
 }
 
 #[test]
@@ -198,7 +198,7 @@ true\\pred    0    1    2    3    4    5    6    7    8    9 count recall
 precision    -  0.0    - 88.8    -  100    -    -    -    -
 accuracy: 75.00% (9 of 12)";
     assert_eq!(confusion().to_string(), expected);
-    let none = Confusion::default().to_string();
+    let none = Confusion::new(10).to_string();
     assert!(none.ends_with("accuracy: - (no images)"), "{none}");
     let json = serde_json::to_value(confusion()).unwrap();
     assert_eq!((&json["total"], &json["correct"]), (&12.into(), &9.into()));

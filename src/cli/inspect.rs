@@ -11,8 +11,9 @@ use image::RgbImage;
 use self::report::{Layer, Picture, Report, Variable};
 use super::{Failure, Global, network, print_results, say, warn};
 use crate::checkpoint::{Tensor, atomic};
+use crate::config::Config;
 use crate::cost::layers;
-use crate::data::{Dataset, Digits, Images, Invert};
+use crate::data::{Dataset, Digits, Images, Invert, Part};
 use crate::inspect::{Distribution, filters, png};
 use crate::model::{self, SizeError};
 use crate::train::Recordings;
@@ -39,7 +40,7 @@ pub(super) struct InspectCommand {
     /// The model's file, or the folder that `train --out` made
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Images to look at: PNG or JPEG of any size, CSV with 784 or 785 columns, or IDX
+    /// Images to look at: PNG or JPEG of any size, CSV with 784 or 785 columns, IDX, or a file of CIFAR-10
     #[arg(value_name = "IMAGE")]
     input: Option<PathBuf>,
     /// Look at the first N images of IMAGE or, without one, of the bundled test digits
@@ -63,9 +64,9 @@ pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failur
     let parameters = recordings.parameters();
     let auxiliary = config.network().auxiliary_variables().map_err(SizeError::from)?;
     let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
-    let images = images(&command)?;
+    let images = images(&command, &config)?;
     if let Some(images) = &images {
-        network::check_fits(&config, images)?;
+        network::check_fits(&config, &images.path, images.shape())?;
     }
     let mut pictures = Pictures::new(command.out.as_deref())?;
     let layers = layer_rows(&recordings);
@@ -103,13 +104,13 @@ pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failur
 }
 
 /// The images that are asked for, if any are.
-fn images(command: &InspectCommand) -> Result<Option<Images>, Failure> {
+fn images(command: &InspectCommand, config: &Config) -> Result<Option<Images>, Failure> {
     let path = match (&command.input, command.images) {
         (Some(path), _) => path.as_path(),
         (None, Some(_)) => Path::new(TEST),
         (None, None) => return Ok(None),
     };
-    let mut digits = Digits::unlabelled(path, command.invert)?;
+    let mut digits = Digits::unlabelled_as(path, &config.wanted(Part::Test), command.invert)?;
     let mut held = Dataset::empty(path);
     match command.images {
         Some(count) => {

@@ -1,22 +1,25 @@
 //! `inception predict`: what a saved network sees in pictures.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{BufWriter, ErrorKind, Stdout, Write, stdout};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::network::{self, HELD};
+use super::network;
 use super::terminal::cannot_print;
 use super::{Failure, Global};
-use crate::data::{Dataset, Digits, Invert};
+use crate::config::Config;
+use crate::data::{self, Dataset, Digits, Invert, Wanted};
+use crate::metrics::class_name;
 use crate::train::likeliest;
 
-/// Classify pictures of digits
+/// Classify pictures
 ///
-/// Prints CSV with a header: source, row (from 1), prediction, and the probabilities p0 to p9. Rows are
-/// read, classified and printed a thousand at a time, so there may be any number; pipes will do.
+/// Prints CSV with a header: source, row (from 1), prediction, and the probabilities p0 to p9 of digits;
+/// of classes with names these, p_cat for example. Rows are read, classified and printed a thousand at a time, so there may be any number; pipes will do.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     inception predict --model runs/quick assets/digits/*.png\n  \
@@ -31,28 +34,32 @@ pub(super) struct PredictCommand {
     /// Print JSON, one object a line
     #[arg(long)]
     json: bool,
-    /// PNG or JPEG of any size, CSV with 784 or 785 columns, or IDX; also gzipped
+    /// PNG or JPEG of any size, CSV with 784 or 785 columns, IDX, also gzipped; or a file of CIFAR-10
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 }
 
 pub(super) fn run(command: PredictCommand, global: &Global) -> Result<(), Failure> {
     let (inputs, invert) = (&command.inputs, command.invert);
+    let model = network::read(&command.model)?;
+    let (_, config) = &model;
+    let (wanted, most) = (config.wanted(data::Part::Test), network::held(config));
     // A wrong name is better found now than when all before it are classified.
     let named = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|facts| !facts.is_dir());
     if let Some(wrong) = inputs.iter().find(|path| !named(path)) {
-        Digits::unlabelled(wrong, invert)?;
+        Digits::unlabelled_as(wrong, &wanted, invert)?;
     }
-    let mut inputs = Inputs { invert, left: inputs.iter(), open: None, rows: 0, before: 0 };
+    let left = inputs.iter();
+    let mut inputs = Inputs { wanted, most, invert, left, open: None, rows: 0, before: 0 };
     // Where the images that are held come from.
     let parts = RefCell::new(Vec::new());
-    let mut printer = Printer::new(command.json);
+    let mut printer = Printer::new(command.json, config);
     let next = |held: &mut Dataset| {
         let (read, expected) = inputs.next(held)?;
         parts.replace(read);
         Ok(expected)
     };
-    network::classify_all(&command.model, &command.inputs[0], global, next, |_, probabilities| {
+    network::classify_all(&model, &command.inputs[0], global, next, |_, probabilities| {
         let parts = parts.borrow();
         let rows =
             parts.iter().flat_map(|(source, rows)| rows.clone().map(move |row| (*source, row)));
@@ -70,6 +77,9 @@ type Part<'a> = (&'a Path, Range<usize>);
 
 /// The images of several files, one after the other.
 struct Inputs<'a> {
+    wanted: Wanted,
+    /// Images that are held at once.
+    most: usize,
     invert: Invert,
     left: std::slice::Iter<'a, PathBuf>,
     open: Option<(&'a Path, Digits)>,
@@ -84,13 +94,13 @@ impl<'a> Inputs<'a> {
     /// there seem to be in all, each file that was not opened yet counting as one.
     fn next(&mut self, held: &mut Dataset) -> Result<(Vec<Part<'a>>, Option<usize>), Failure> {
         let mut parts = Vec::new();
-        while held.images.len() < HELD {
+        while held.images.len() < self.most {
             let Some((path, digits)) = &mut self.open else {
                 let Some(path) = self.left.next() else { break };
-                self.open = Some((path, Digits::unlabelled(path, self.invert)?));
+                self.open = Some((path, Digits::unlabelled_as(path, &self.wanted, self.invert)?));
                 continue;
             };
-            let read = digits.read(HELD - held.images.len(), held)?;
+            let read = digits.read(self.most - held.images.len(), held)?;
             let first = self.rows + 1;
             self.rows += read;
             parts.push((*path, first..first + read));
@@ -112,36 +122,52 @@ struct Printer {
     json: bool,
     csv: csv::Writer<Stdout>,
     begun: bool,
+    classes: usize,
+    /// What they are called; digits have no names.
+    names: Vec<String>,
 }
 
 impl Printer {
-    fn new(json: bool) -> Printer {
-        Printer { json, csv: csv::Writer::from_writer(stdout()), begun: false }
+    fn new(json: bool, config: &Config) -> Printer {
+        let (classes, names) = (config.network().classes(), config.classes.clone());
+        Printer { json, csv: csv::Writer::from_writer(stdout()), begun: false, classes, names }
     }
 
     fn print<'a>(
         &mut self,
-        rows: impl Iterator<Item = ((&'a Path, usize), &'a [f32; 10])>,
+        rows: impl Iterator<Item = ((&'a Path, usize), &'a Vec<f32>)>,
     ) -> std::io::Result<()> {
         if self.json {
             let mut buffered = BufWriter::new(stdout().lock());
             for ((source, row), p) in rows {
-                let (source, prediction) = (source.display().to_string(), likeliest(p));
-                let object = serde_json::json!({
-                    "source": source, "row": row, "prediction": prediction, "probabilities": p,
-                });
+                let (source, class) = (source.display().to_string(), likeliest(p));
+                let named = self.names.iter().zip(p);
+                let object = match self.names.get(usize::from(class)) {
+                    Some(name) => serde_json::json!({
+                        "source": source, "row": row, "prediction": name,
+                        "probabilities": named.collect::<BTreeMap<_, _>>(),
+                    }),
+                    None => serde_json::json!({
+                        "source": source, "row": row, "prediction": class, "probabilities": p,
+                    }),
+                };
                 writeln!(buffered, "{object}")?;
             }
             return buffered.flush();
         }
         if !std::mem::replace(&mut self.begun, true) {
             let header = ["source", "row", "prediction"].map(String::from);
-            let header = header.into_iter().chain((0..10).map(|class| format!("p{class}")));
+            let column = |class| match self.names.get(class) {
+                Some(name) => format!("p_{name}"),
+                None => format!("p{class}"),
+            };
+            let header = header.into_iter().chain((0..self.classes).map(column));
             self.csv.write_record(header)?;
         }
         for ((source, row), p) in rows {
             let source = source.display().to_string();
-            let front = [source, row.to_string(), likeliest(p).to_string()];
+            let prediction = class_name(&self.names, usize::from(likeliest(p)));
+            let front = [source, row.to_string(), prediction];
             self.csv.write_record(front.into_iter().chain(p.iter().map(|p| format!("{p:.6}"))))?;
         }
         self.csv.flush()

@@ -28,7 +28,7 @@ use crate::data::Batches;
 use crate::model;
 use crate::train::{Recordings, Trainer};
 
-/// Train a network on digits and measure it on the test set
+/// Train a network on images and measure it on the test set
 ///
 /// Flags win over the --config file, the file over the --preset.
 #[derive(Args)]
@@ -128,10 +128,13 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     if let (Some(out), Some(origin)) = (&command.out, origin) {
         check_config(out, origin);
     }
-    let config = match origin {
+    let mut config = match origin {
         Some(origin) => command.settings.over(&origin.config).map_err(Failure::config)?,
         None => command.settings.resolve().map_err(Failure::config)?,
     };
+    if origin.is_none() {
+        config.classes.clear(); // those of the images are taken
+    }
     let done = origin.map_or(0, |origin| origin.step);
     if done > config.steps {
         return Err(Failure::new(format!(
@@ -152,6 +155,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         say(&format!("all {done} steps are done; a larger --steps goes on"));
     }
     let samples = Samples::load(&config)?;
+    config.classes.clone_from(&samples.names);
     if let Some(origin) = origin {
         check_data(origin, &samples, &config, command.settings.train.is_some())?;
     }
@@ -177,7 +181,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     say(&format!(
-        "network: {} parameters{}, {} of device memory; {} training, {} validation, {} test digits",
+        "network: {} parameters{}, {} of device memory; {} training, {} validation, {} test {}",
         thousands(recordings.parameter_count() as u64),
         match recordings.frozen_count() {
             0 => String::new(),
@@ -187,6 +191,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         thousands(samples.train as u64),
         thousands(samples.validation as u64),
         thousands(samples.test().len() as u64),
+        config.noun(),
     ));
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.

@@ -11,6 +11,7 @@ use super::{
     Augment, Config, ConfigError, Decay, Every, Init, MAX_COUNT, Module, Order, Preset, Scale,
 };
 use crate::bounded;
+use crate::data::OnBadImage;
 use crate::foreign::{complaint, shown};
 use crate::network::Network;
 
@@ -31,13 +32,15 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Training rows, CSV or CSV.gz [tutorial: assets/mnist/mnist_train.csv.gz]
-    #[arg(long, value_name = "FILE")]
+    /// Training images: digits as CSV or IDX, also gzipped; a folder of pictures (PNG, JPEG) with a
+    /// folder for each class; or CIFAR-10's folder of binary files
+    /// [tutorial: assets/mnist/mnist_train.csv.gz]
+    #[arg(long, value_name = "FILE|DIR")]
     pub train: Option<PathBuf>,
-    /// Test rows, CSV or CSV.gz [tutorial: assets/mnist/mnist_test.csv.gz]
-    #[arg(long, value_name = "FILE")]
+    /// Test images, of the same kinds [tutorial: assets/mnist/mnist_test.csv.gz]
+    #[arg(long, value_name = "FILE|DIR")]
     pub test: Option<PathBuf>,
-    /// Rows at the end of the training file kept back for validation [tutorial: 500]
+    /// Images at the end of the training set kept back for validation [tutorial: 500]
     #[arg(long, value_name = "N", value_parser = whole::<usize>())]
     pub val_rows: Option<usize>,
     /// Train the network that this TOML file describes, such as assets/networks/googlenet.toml
@@ -84,7 +87,7 @@ pub struct TrainArgs {
     /// Seed of initial weights, dropout and shuffling [tutorial: 1]
     #[arg(long, value_name = "N", value_parser = whole::<u64>())]
     pub seed: Option<u64>,
-    /// Pixels as 0..255 (raw) or 0..1 (unit) [tutorial: raw]
+    /// Pixels as 0..255 (raw), 0..1 (unit) or -1..1 (centered) [tutorial: raw]
     #[arg(long)]
     pub scale: Option<Scale>,
     /// Initial weights [tutorial: tutorial]
@@ -105,6 +108,12 @@ pub struct TrainArgs {
     /// Layers that keep their weights, by name: fc1, or conv* for all that begin so [tutorial: none]
     #[arg(long, value_name = "LAYER,..", value_delimiter = ',')]
     pub freeze: Option<Vec<String>>,
+    /// What to do about a picture of a folder that cannot be read [tutorial: fail]
+    #[arg(long)]
+    pub on_bad_image: Option<OnBadImage>,
+    /// The classes' names, as in the `config.toml` that a run writes.
+    #[arg(skip)]
+    pub classes: Option<Vec<String>>,
 }
 
 /// A network, or the file that describes it.

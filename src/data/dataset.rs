@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::digits::all;
-use super::{DataError, Digits, Invert, PIXELS, SIDE, source};
+use super::{DataError, Digits, Invert, SIDE, source};
 
 /// Images of one size; grey ones show light ink on dark ground as in MNIST.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Images {
 pub struct Dataset {
     /// The images.
     pub images: Images,
-    /// What each image shows, 0 to 9, shape `[count]`.
+    /// The class that each image shows, of digits 0 to 9, shape `[count]`.
     pub labels: Vec<u8>,
 }
 
@@ -110,9 +110,10 @@ impl Dataset {
     /// If no row would be left to train on.
     pub fn split_validation(mut self, val_rows: usize) -> Result<(Self, Self), DataError> {
         let first = self.rows_before_validation(val_rows)?;
-        let pixels = self.images.pixels.split_off(first * PIXELS);
+        let size: usize = self.images.shape().iter().product();
+        let pixels = self.images.pixels.split_off(first * size);
         let validation = Self {
-            images: Images::new(&self.images.path, pixels),
+            images: Images { path: self.images.path.clone(), pixels, ..self.images },
             labels: self.labels.split_off(first),
         };
         Ok((self, validation))

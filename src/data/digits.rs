@@ -1,17 +1,22 @@
-//! Digits read a few at a time, so that a file may hold any number of them.
+//! Images read a few at a time, so that a file may hold any number of them.
 
 use std::path::{Path, PathBuf};
 
 use super::source::{self, Kind, Progress, Source};
-use super::{DataError, Dataset, Images, Invert, MAX_IMAGES, PIXELS, csv, idx, image};
+use super::{DataError, Dataset, Images, Invert, LABELS, MAX_IMAGES, SIDE, Wanted};
+use super::{cifar, classes, csv, idx, image, photo};
 
 /// Bytes of the smallest piece of memory that is asked for.
 const LEAST_ROOM: usize = 1 << 16;
 
-/// The digits of one file, from the first to the last.
+/// The images of one file or folder, from the first to the last: digits, unless others are wanted.
 pub struct Digits {
     path: PathBuf,
     content: Content,
+    /// Height, width and channels.
+    shape: [usize; 3],
+    /// What the classes are called; digits have no names.
+    names: Vec<String>,
     /// Digits read so far.
     read: usize,
     progress: Progress,
@@ -23,6 +28,11 @@ enum Content {
         images: idx::Body,
         labels: Option<idx::Body>,
     },
+    Cifar {
+        records: cifar::Records,
+        labelled: bool,
+    },
+    Folder(classes::Pictures),
     /// The picture, until it is read.
     Picture(Option<Vec<u8>>),
 }
@@ -35,6 +45,69 @@ impl Digits {
     /// As that one, for what stands at the file's beginning.
     pub fn labelled(path: &Path) -> Result<Digits, DataError> {
         Self::labelled_of(path, source::open(path)?)
+    }
+
+    /// The same for images of any kind: files of digits, files or a folder of CIFAR-10, or a folder of
+    /// pictures by class.
+    ///
+    /// # Errors
+    ///
+    /// As [`Digits::labelled`], and if a folder does not hold what is wanted.
+    pub fn labelled_as(path: &Path, wanted: &Wanted) -> Result<Digits, DataError> {
+        if path.is_dir() && cifar::files(path, wanted.part).is_none() {
+            let pictures = classes::Pictures::find(path, wanted)?;
+            let names = pictures.names.clone();
+            return Ok(Self::of_set(path, Content::Folder(pictures), wanted.image, names));
+        }
+        match Self::cifar(path, wanted, true)? {
+            Some(digits) => Ok(digits),
+            None => Self::labelled(path),
+        }
+    }
+
+    /// The same without labels: CIFAR-10's files, and pictures. Those are made into a digit only where
+    /// digits are wanted, and else brought to the size that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Digits::unlabelled`].
+    pub fn unlabelled_as(
+        path: &Path,
+        wanted: &Wanted,
+        invert: Invert,
+    ) -> Result<Digits, DataError> {
+        if let Some(digits) = Self::cifar(path, wanted, false)? {
+            return Ok(digits);
+        }
+        let source = source::open(path)?;
+        if source.kind == Kind::Picture && !wanted.is_digit() {
+            let picture = photo::read(path, source.reader, wanted.image)?;
+            let content = Content::Picture(Some(picture));
+            return Ok(Self::of_set(path, content, wanted.image, Vec::new()));
+        }
+        Self::unlabelled_of(path, source, invert)
+    }
+
+    /// Files of CIFAR-10, if they are.
+    fn cifar(path: &Path, wanted: &Wanted, labelled: bool) -> Result<Option<Digits>, DataError> {
+        let files = match path.is_dir() {
+            true => cifar::files(path, wanted.part).filter(|_| labelled),
+            false if cifar::is_named_so(path) && path.is_file() => Some(vec![path.to_owned()]),
+            false => None,
+        };
+        let Some(files) = files else { return Ok(None) };
+        let content = Content::Cifar { records: cifar::Records::open(path, files)?, labelled };
+        Ok(Some(Self::of_set(path, content, cifar::IMAGE, cifar::names())))
+    }
+
+    fn of_set(path: &Path, content: Content, shape: [usize; 3], names: Vec<String>) -> Digits {
+        let progress = Progress::default();
+        Digits { path: path.to_owned(), content, shape, names, read: 0, progress }
+    }
+
+    /// Digits, which have no names.
+    fn of_digits(path: &Path, content: Content, progress: Progress) -> Digits {
+        Digits { progress, ..Self::of_set(path, content, [SIDE, SIDE, 1], Vec::new()) }
     }
 
     pub(super) fn labelled_of(path: &Path, source: Source) -> Result<Digits, DataError> {
@@ -50,7 +123,7 @@ impl Digits {
                 return Err(source::wrong_kind(path, kind, wanted));
             }
         };
-        Ok(Digits { path: path.to_owned(), content, read: 0, progress: source.progress })
+        Ok(Self::of_digits(path, content, source.progress))
     }
 
     /// Opens digits without labels: see [`load_images`](super::load_images).
@@ -81,7 +154,7 @@ impl Digits {
                 return Err(source::wrong_kind(path, kind, wanted));
             }
         };
-        Ok(Digits { path: path.to_owned(), content, read: 0, progress: source.progress })
+        Ok(Self::of_digits(path, content, source.progress))
     }
 
     /// The file.
@@ -90,18 +163,59 @@ impl Digits {
         &self.path
     }
 
-    /// Appends the next `most` digits, or those that are left, and says how many; 0 at the end. Their
-    /// labels are appended too, where they were asked for.
+    /// Height, width and channels of each image.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// What the classes are called, by label; nothing of digits.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many classes there are.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        if self.names.is_empty() { LABELS } else { self.names.len() }
+    }
+
+    /// What was wrong with pictures that were left out since this was asked last.
+    pub fn take_skipped(&mut self) -> Vec<String> {
+        match &mut self.content {
+            Content::Folder(pictures) => pictures.skipped.drain(..).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Appends the next `most` images, or those that are left, and says how many; 0 at the end. Their
+    /// labels are appended too, where they were asked for. The first images of a set say how large all are.
     ///
     /// # Errors
     ///
     /// If the file is damaged or holds a bad value, in a sentence with file, row and column; if there
-    /// is no memory for that many.
+    /// is no memory for that many; if there are images of another size before them.
     pub fn read(&mut self, most: usize, to: &mut Dataset) -> Result<usize, DataError> {
         let Dataset { images, labels } = to;
+        if images.is_empty() {
+            [images.height, images.width, images.channels] = self.shape;
+        }
+        if images.shape() != self.shape {
+            let extents =
+                |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
+            return Err(DataError::new(format!(
+                "{}: its images are {}, and those of {} are {} (height, width, channels). Give it images of \
+                 one size.",
+                self.path.display(),
+                extents(self.shape),
+                images.path.display(),
+                extents(images.shape()),
+            )));
+        }
         let before = images.len();
         for _ in 0..most {
-            self.make_room(&mut images.pixels, PIXELS)?;
+            self.make_room(&mut images.pixels, self.shape.iter().product())?;
             self.make_room(labels, 1)?;
             let more = match &mut self.content {
                 Content::Rows(rows) => rows.next(&mut images.pixels, labels)?,
@@ -111,6 +225,13 @@ impl Digits {
                     }
                     body.next(&mut images.pixels)?
                 }
+                Content::Cifar { records, labelled: true } => {
+                    records.next(&mut images.pixels, labels)?
+                }
+                Content::Cifar { records, labelled: false } => {
+                    records.next(&mut images.pixels, &mut Vec::new())?
+                }
+                Content::Folder(pictures) => pictures.next(&mut images.pixels, labels)?,
                 Content::Picture(picture) => {
                     picture.take().map(|all| images.pixels.extend(all)).is_some()
                 }
@@ -123,13 +244,13 @@ impl Digits {
         Ok(images.len() - before)
     }
 
-    /// Appends all digits that are left. `progress` hears how many were read, and are expected.
+    /// Appends all images that are left. `progress` hears how many were read, and are expected.
     ///
     /// # Errors
     ///
     /// As [`Digits::read`], and if there are more than [`MAX_IMAGES`].
     pub fn read_all(
-        mut self,
+        &mut self,
         to: &mut Dataset,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<(), DataError> {
@@ -162,6 +283,8 @@ impl Digits {
         match &self.content {
             Content::Rows(_) => self.progress.expected(self.read),
             Content::Idx { images, .. } => Some(images.count()),
+            Content::Cifar { records, .. } => Some(records.count),
+            Content::Folder(pictures) => Some(pictures.count),
             Content::Picture(_) => Some(1),
         }
     }
@@ -173,25 +296,26 @@ impl Digits {
         }
         bytes.try_reserve_exact(more.max(bytes.len() / 8).max(LEAST_ROOM)).map_err(|_| {
             DataError::new(format!(
-                "{}: there is no memory for more than its first {} digits, which take {} MB. Give \
+                "{}: there is no memory for more than its first {} {}, which take {} MB. Give \
                  it a smaller file, or the program more memory.",
                 self.path.display(),
                 self.read,
-                self.read * PIXELS / 1_000_000
+                if self.names.is_empty() { "digits" } else { "images" },
+                self.read * self.shape.iter().product::<usize>() / 1_000_000
             ))
         })
     }
 }
 
 impl Dataset {
-    /// No digits yet, of 28x28 pixels, from this file.
+    /// No images yet, from this file: of 28x28 pixels, unless the first that are read are others.
     #[must_use]
     pub fn empty(path: &Path) -> Dataset {
         Dataset { images: Images::new(path, Vec::new()), labels: Vec::new() }
     }
 }
 
-pub(super) fn all(digits: Digits) -> Result<Dataset, DataError> {
+pub(super) fn all(mut digits: Digits) -> Result<Dataset, DataError> {
     let mut all = Dataset::empty(&digits.path);
     digits.read_all(&mut all, |_, _| {})?;
     Ok(all)

@@ -93,16 +93,32 @@ pub(super) fn read(
 
 /// Decodes to grey, with transparent parts filled in.
 fn decode(path: &Path, reader: impl Read, invert: Invert) -> Result<Grey, DataError> {
+    let picture = upright(path, reader, Some(ENOUGH))?.to_luma_alpha8();
+    let ground = ground_under(picture.pixels().map(|pixel| pixel.0), invert);
+    Ok(Grey::from_fn(picture.width(), picture.height(), |x, y| {
+        let [grey, alpha] = picture.get_pixel(x, y).0.map(f32::from);
+        Luma([ground + (grey - ground) * alpha / 255.0])
+    }))
+}
+
+/// Decodes a picture and turns it as the camera was held. Larger ones than `enough`, if that is given,
+/// are scaled down to it.
+pub(super) fn upright(
+    path: &Path,
+    reader: impl Read,
+    enough: Option<u32>,
+) -> Result<DynamicImage, DataError> {
     let name = path.display();
     let mut bytes = Vec::new();
     reader
         .take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| source::read_error(path, &error))?;
+    let hint = if enough.is_some() { "; 200 x 200 pixels are plenty for one digit" } else { "" };
     let too_large = || {
         DataError::new(format!(
             "{name} is too large a picture: at most {MAX_SIDE} x {MAX_SIDE} pixels and {} MiB are \
-             read. Scale it down; 200 x 200 pixels are plenty for one digit.",
+             read. Scale it down{hint}.",
             MAX_FILE >> 20
         ))
     };
@@ -131,16 +147,11 @@ fn decode(path: &Path, reader: impl Read, invert: Invert) -> Result<Grey, DataEr
     // Cameras store the picture as the sensor lay, with a note on how it was held.
     let upright = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    if picture.width().max(picture.height()) > ENOUGH {
-        picture = picture.thumbnail(ENOUGH, ENOUGH);
+    if let Some(enough) = enough.filter(|&enough| picture.width().max(picture.height()) > enough) {
+        picture = picture.thumbnail(enough, enough);
     }
     picture.apply_orientation(upright);
-    let picture = picture.to_luma_alpha8();
-    let ground = ground_under(picture.pixels().map(|pixel| pixel.0), invert);
-    Ok(Grey::from_fn(picture.width(), picture.height(), |x, y| {
-        let [grey, alpha] = picture.get_pixel(x, y).0.map(f32::from);
-        Luma([ground + (grey - ground) * alpha / 255.0])
-    }))
+    Ok(picture)
 }
 
 /// The grey to put under the transparent parts of a picture of `[grey, alpha]` pixels.

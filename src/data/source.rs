@@ -39,6 +39,7 @@ pub(super) struct Source {
 }
 
 /// How much of a file has been read.
+#[derive(Default)]
 pub(super) struct Progress {
     /// Bytes of the file; none where it has no length, as a pipe.
     length: Option<u64>,

@@ -61,10 +61,39 @@ pub fn tile(values: &[f32], width: usize, colours: Colours, zoom: u32) -> RgbIma
     let small = RgbImage::from_fn(columns, rows, |x, y| {
         colours.of(values[y as usize * width + x as usize])
     });
-    let large = imageops::resize(&small, columns * zoom, rows * zoom, FilterType::Nearest);
-    let mut framed = RgbImage::from_pixel(large.width() + 2, large.height() + 2, FRAME);
+    framed(&small, zoom)
+}
+
+fn framed(small: &RgbImage, zoom: u32) -> RgbImage {
+    let (width, height) = (small.width() * zoom, small.height() * zoom);
+    let large = imageops::resize(small, width, height, FilterType::Nearest);
+    let mut framed = RgbImage::from_pixel(width + 2, height + 2, FRAME);
     imageops::replace(&mut framed, &large, 1, 1);
     framed
+}
+
+/// An image of that height, width and channels, each pixel a square of `zoom` pixels, framed: coloured
+/// ones and photos as they are, digits as ink on paper.
+///
+/// # Panics
+/// When the pixels are not those of one image.
+pub fn image_tile(
+    pixels: &[u8],
+    [height, width, channels]: [usize; 3],
+    ink: bool,
+    zoom: u32,
+) -> RgbImage {
+    assert_eq!(pixels.len(), height * width * channels, "pixels of an image");
+    if ink && channels == 1 {
+        let values: Vec<f32> = pixels.iter().map(|&pixel| pixel.into()).collect();
+        return tile(&values, width, Colours::Ink(255.0), zoom);
+    }
+    let small = RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let at = (y as usize * width + x as usize) * channels;
+        let of = |channel: usize| pixels[at + channel.min(channels - 1)];
+        Rgb([of(0), of(1), of(2)])
+    });
+    framed(&small, zoom)
 }
 
 /// Tiles of one size with a line above them.

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::page::{Block, Colours, page, tile};
+use super::page::{Block, Colours, image_tile, page, tile};
 use super::relus::Relu;
 use crate::checkpoint::Tensor;
 
@@ -62,32 +62,37 @@ pub fn maps(relus: &[(&Relu, &[f32])], size: [usize; 2], channels: usize) -> Rgb
 pub struct Salient<'a> {
     /// What to write above it.
     pub label: String,
-    /// Grey values, 255 for ink, `[height, width]`.
+    /// Values from 0 to 255 (of digits: ink), `[height, width, channels]`.
     pub image: &'a [u8],
-    /// The gradient of the class's logit.
+    /// The gradient of the class's logit, of the same shape.
     pub gradient: &'a [f32],
 }
 
 /// Images, each beside the gradient that was found for it with the digit's outline: red where more
-/// ink would raise the class's logit, blue where it would lower it. Each has a scale of its own, on
-/// which the largest hundredth of the gradient looks alike.
-pub fn saliency(images: &[Salient], width: usize) -> RgbImage {
+/// ink, or light, would raise the class's logit, blue where it would lower it; of a pixel's channels the
+/// sum. Each has a scale of its own, on which the largest hundredth of the gradient looks alike. `shape`
+/// is height, width and channels; `ink` says that the images are digits.
+pub fn saliency(images: &[Salient], shape: [usize; 3], ink: bool) -> RgbImage {
+    let [_, width, channels] = shape;
     let blocks = images.iter().map(|image| {
-        let ink: Vec<f32> = image.image.iter().map(|&pixel| pixel.into()).collect();
-        let colours = Colours::Signed(nearly_largest(image.gradient));
+        let sums: Vec<f32> =
+            image.gradient.chunks(channels).map(|pixel| pixel.iter().sum()).collect();
+        let colours = Colours::Signed(nearly_largest(&sums));
         let zoom = zoom(IMAGE, width);
-        let mut gradient = tile(image.gradient, width, colours, zoom);
-        outline(&mut gradient, &ink, width, zoom);
-        let tiles = vec![tile(&ink, width, Colours::Ink(255.0), zoom), gradient];
+        let mut gradient = tile(&sums, width, colours, zoom);
+        if ink {
+            outline(&mut gradient, image.image, width, zoom);
+        }
+        let tiles = vec![image_tile(image.image, shape, ink, zoom), gradient];
         Block { label: image.label.clone(), bar: Some(colours), tiles, columns: 2 }
     });
     page(&blocks.collect::<Vec<_>>(), 3)
 }
 
 /// Draws the border between ink and paper on a tile: on the paper's side.
-fn outline(tile: &mut RgbImage, ink: &[f32], width: usize, zoom: u32) {
+fn outline(tile: &mut RgbImage, ink: &[u8], width: usize, zoom: u32) {
     let height = ink.len() / width;
-    let inked = |x: usize, y: usize| x < width && y < height && ink[y * width + x] >= 128.0;
+    let inked = |x: usize, y: usize| x < width && y < height && ink[y * width + x] >= 128;
     for (x, y) in (0..ink.len()).map(|at| (at % width, at / width)) {
         if inked(x, y) {
             continue;

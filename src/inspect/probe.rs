@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::relus::{Relu, relus};
 use crate::config::Config;
-use crate::data::{Images, LABELS};
+use crate::data::Images;
 use crate::engine::{Engine, EngineError, Program};
 use crate::gpu::Gpu;
 use crate::model;
@@ -19,7 +19,8 @@ use crate::train::refuse_nan;
 pub struct Recorded {
     batch: usize,
     image: [usize; 3],
-    divisor: f32,
+    /// What is subtracted from bytes, and what the rest is divided by.
+    scale: [f32; 2],
     /// Each ReLU, or the towers' parts of it.
     pub relus: Vec<Relu>,
     gradient: Recording,
@@ -52,7 +53,7 @@ impl Recorded {
         Recorded {
             batch,
             image: network.image,
-            divisor: config.scale.divisor(),
+            scale: config.scale.offset_and_divisor(),
             relus: relus(&inference),
             gradient,
             inference,
@@ -161,8 +162,8 @@ impl Probe {
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Classifies the images of these rows, a batch at most: ten probabilities each. What the ReLUs
-    /// made of them can be read until the next batch.
+    /// Classifies the images of these rows, a batch at most: a probability for each class, each. What
+    /// the ReLUs made of them can be read until the next batch.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails; [`EngineError::Numbers`] when a probability is NaN, or
@@ -174,16 +175,22 @@ impl Probe {
         &mut self,
         images: &Images,
         rows: Range<usize>,
-    ) -> Result<Vec<[f32; LABELS]>, EngineError> {
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         self.write_images(images, &rows);
         match &self.checked {
             Some([inference, _]) => inference.run_images(&mut self.engine, rows.clone()).await?,
             None => self.engine.run_async(&self.inference).await?,
         }
         let values = self.read_async(self.recorded.probabilities).await?;
-        let (all, _) = values.as_chunks::<LABELS>();
-        refuse_nan(&all[..rows.len()], rows.start)?;
-        Ok(all[..rows.len()].to_vec())
+        let all = values.chunks_exact(self.classes()).take(rows.len());
+        let probabilities: Vec<Vec<f32>> = all.map(<[f32]>::to_vec).collect();
+        refuse_nan(&probabilities, rows.start)?;
+        Ok(probabilities)
+    }
+
+    /// Classes that the network tells apart.
+    fn classes(&self) -> usize {
+        self.recorded.shape(self.recorded.probabilities)[1]
     }
 
     fn write_images(&mut self, images: &Images, rows: &Range<usize>) {
@@ -192,13 +199,14 @@ impl Probe {
         assert_eq!(image, self.recorded.image, "images of another size than was recorded");
         let size: usize = image.iter().product();
         let pixels = &images.pixels[rows.start * size..rows.end * size];
-        let divisor = self.recorded.divisor;
-        let values = pixels.iter().map(|&pixel| f32::from(pixel) / divisor).collect();
+        let [offset, divisor] = self.recorded.scale;
+        let values = pixels.iter().map(|&pixel| (f32::from(pixel) - offset) / divisor).collect();
         self.write(self.recorded.images, values);
     }
 
     /// For each of these images, a batch at most, the gradient of one logit by the pixels as the
-    /// network sees them, `[image, height, width]`: that of the class given for it.
+    /// network sees them, `[image, height, width, channels]`: that of the class given
+    /// for it.
     ///
     /// # Errors
     /// [`EngineError`] when the device fails.
@@ -216,9 +224,10 @@ impl Probe {
             self.gradient = Some(self.engine.compile(&self.recorded.gradient)?);
         }
         self.write_images(images, &rows);
-        let mut dlogits = vec![0.0; rows.len() * LABELS];
+        let classes_in_all = self.classes();
+        let mut dlogits = vec![0.0; rows.len() * classes_in_all];
         for (image, class) in classes[..rows.len()].iter().enumerate() {
-            dlogits[image * LABELS + usize::from(*class)] = 1.0;
+            dlogits[image * classes_in_all + usize::from(*class)] = 1.0;
         }
         self.write(self.recorded.dlogits, dlogits);
         match (&self.checked, &self.gradient) {

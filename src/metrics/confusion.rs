@@ -1,20 +1,23 @@
-//! Which digits are taken for which.
+//! Which classes are taken for which.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::Serialize;
 
 use super::MetricsError;
 
-/// How many classes there are: the ten digits.
-pub const CLASSES: usize = 10;
+/// Most classes whose table is printed whole; of more, each class gets a line with its scores.
+const MOST_SHOWN: usize = 20;
+/// Most characters of a class's name at the head of a column, and of a row.
+const HEAD: usize = 12;
+const ROW: usize = 30;
 
-/// How often each digit was taken for each. As JSON it is its [`Report`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// How often each class was taken for each. As JSON it is its [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "Report")]
 pub struct Confusion {
-    /// `counts[true digit][predicted digit]`.
-    counts: [[u64; CLASSES]; CLASSES],
+    /// `counts[true class][predicted class]`, a square.
+    counts: Vec<Vec<u64>>,
 }
 
 /// A [`Confusion`] with everything that follows from it.
@@ -26,17 +29,20 @@ pub struct Report {
     pub correct: u64,
     /// `correct / total`; none without images.
     pub accuracy: Option<f64>,
-    /// Scores of each digit.
+    /// Scores of each class.
     pub classes: Vec<ClassScore>,
-    /// `confusion[true digit][predicted digit]`.
-    pub confusion: [[u64; CLASSES]; CLASSES],
+    /// `confusion[true class][predicted class]`.
+    pub confusion: Vec<Vec<u64>>,
 }
 
-/// Scores of one digit.
+/// Scores of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassScore {
-    /// The digit.
+    /// The class: of digits, the digit.
     pub class: usize,
+    /// What it is called, where classes have names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Images that show it.
     pub count: u64,
     /// Share of the images taken for it that show it; none if none was taken for it.
@@ -46,22 +52,27 @@ pub struct ClassScore {
 }
 
 impl Confusion {
-    /// Counts one image that shows the digit `truth` and was taken for `predicted`.
+    /// Nothing counted yet, of so many classes.
+    pub fn new(classes: usize) -> Confusion {
+        Confusion { counts: vec![vec![0; classes]; classes] }
+    }
+
+    /// Counts one image that shows the class `truth` and was taken for `predicted`.
     ///
     /// # Errors
-    /// [`MetricsError::Class`] when either is above 9; nothing is counted then.
+    /// [`MetricsError::Class`] when either is none of the classes; nothing is counted then.
     pub fn add(&mut self, truth: usize, predicted: usize) -> Result<(), MetricsError> {
         for class in [truth, predicted] {
-            if class >= CLASSES {
-                return Err(MetricsError::Class { class });
+            if class >= self.counts.len() {
+                return Err(MetricsError::Class { class, last: self.counts.len() - 1 });
             }
         }
         self.counts[truth][predicted] += 1;
         Ok(())
     }
 
-    /// `counts[true digit][predicted digit]`.
-    pub fn counts(&self) -> &[[u64; CLASSES]; CLASSES] {
+    /// `counts[true class][predicted class]`.
+    pub fn counts(&self) -> &[Vec<u64>] {
         &self.counts
     }
 
@@ -72,7 +83,7 @@ impl Confusion {
 
     /// Images classified rightly.
     pub fn correct(&self) -> u64 {
-        (0..CLASSES).map(|class| self.counts[class][class]).sum()
+        (0..self.counts.len()).map(|class| self.counts[class][class]).sum()
     }
 
     /// Share of the images classified rightly, 0 to 1; none without images.
@@ -80,71 +91,115 @@ impl Confusion {
         ratio(self.correct(), self.total())
     }
 
-    /// Scores of each digit, in order.
+    /// Scores of each class, in order.
     pub fn classes(&self) -> Vec<ClassScore> {
         let score = |class: usize| {
             let count = self.counts[class].iter().sum();
             let taken = self.counts.iter().map(|row| row[class]).sum();
             let right = self.counts[class][class];
-            ClassScore { class, count, precision: ratio(right, taken), recall: ratio(right, count) }
+            let (precision, recall) = (ratio(right, taken), ratio(right, count));
+            ClassScore { class, name: None, count, precision, recall }
         };
-        (0..CLASSES).map(score).collect()
+        (0..self.counts.len()).map(score).collect()
+    }
+
+    /// With everything that follows from it, and the classes' names, if they have any.
+    pub fn report(&self, names: &[String]) -> Report {
+        let mut classes = self.classes();
+        classes.iter_mut().for_each(|score| score.name = names.get(score.class).cloned());
+        Report {
+            total: self.total(),
+            correct: self.correct(),
+            accuracy: self.accuracy(),
+            classes,
+            confusion: self.counts.clone(),
+        }
+    }
+
+    /// A table of counts with the true classes down, the predicted ones across, recall (in %) at the
+    /// right and precision (in %) at the foot, and the accuracy below; no newline at the end. Of more
+    /// than twenty classes, each class's scores instead. Classes without a name are numbered.
+    pub fn table(&self, names: &[String]) -> String {
+        let mut text = match self.counts.len() {
+            0..=MOST_SHOWN => self.square(names),
+            _ => self.lines(names),
+        };
+        let (correct, total) = (self.correct(), self.total());
+        text += &match self.accuracy() {
+            Some(share) => format!("\naccuracy: {:.2}% ({correct} of {total})", 100.0 * share),
+            None => "\naccuracy: - (no images)".to_string(),
+        };
+        text
+    }
+
+    fn square(&self, names: &[String]) -> String {
+        let scores = self.classes();
+        let heads: Vec<String> = scores.iter().map(|s| start(names, s.class, HEAD)).collect();
+        // Room for the widest count, for a percentage such as "98.7", and for the names.
+        let most = self.counts.iter().flatten().max();
+        let width = most.map_or(0, |count| count.to_string().len()).max(4).max(widest(&heads));
+        let rows: Vec<String> = scores.iter().map(|s| start(names, s.class, ROW)).collect();
+        let first = widest(&rows).max(9);
+        let total_width = self.total().to_string().len().max(5);
+        let mut text = format!("{:>first$}", "true\\pred");
+        heads.iter().for_each(|head| _ = write!(text, " {head:>width$}"));
+        _ = writeln!(text, " {:>total_width$} recall", "count");
+        for ((score, name), row) in scores.iter().zip(&rows).zip(&self.counts) {
+            _ = write!(text, "{name:>first$}");
+            row.iter().for_each(|count| _ = write!(text, " {count:>width$}"));
+            let (count, recall) = (score.count, percent(score.recall));
+            _ = writeln!(text, " {count:>total_width$} {recall:>6}");
+        }
+        _ = write!(text, "{:>first$}", "precision");
+        scores.iter().for_each(|s| _ = write!(text, " {:>width$}", percent(s.precision)));
+        text
+    }
+
+    fn lines(&self, names: &[String]) -> String {
+        let scores = self.classes();
+        let rows: Vec<String> = scores.iter().map(|s| start(names, s.class, ROW)).collect();
+        let first = widest(&rows).max(5);
+        let mut text = format!("{:>first$} {:>7} recall precision", "class", "count");
+        for (score, name) in scores.iter().zip(&rows) {
+            let (recall, precision) = (percent(score.recall), percent(score.precision));
+            let count = score.count;
+            _ = write!(text, "\n{name:>first$} {count:>7} {recall:>6} {precision:>9}");
+        }
+        text
     }
 }
 
-impl From<[[u64; CLASSES]; CLASSES]> for Confusion {
-    /// From `counts[true digit][predicted digit]`.
-    fn from(counts: [[u64; CLASSES]; CLASSES]) -> Confusion {
+/// What a class is called: by its name, or its number where classes have none.
+pub fn class_name(names: &[String], class: usize) -> String {
+    names.get(class).map_or_else(|| class.to_string(), Clone::clone)
+}
+
+/// At most so many characters of it.
+fn start(names: &[String], class: usize, most: usize) -> String {
+    class_name(names, class).chars().take(most).collect()
+}
+
+fn widest(names: &[String]) -> usize {
+    names.iter().map(|name| name.chars().count()).max().unwrap_or(0)
+}
+
+impl From<Vec<Vec<u64>>> for Confusion {
+    /// From `counts[true class][predicted class]`, which must be a square.
+    fn from(counts: Vec<Vec<u64>>) -> Confusion {
         Confusion { counts }
     }
 }
 
 impl From<Confusion> for Report {
     fn from(confusion: Confusion) -> Report {
-        Report {
-            total: confusion.total(),
-            correct: confusion.correct(),
-            accuracy: confusion.accuracy(),
-            classes: confusion.classes(),
-            confusion: confusion.counts,
-        }
+        confusion.report(&[])
     }
 }
 
-/// A table of counts with the true digits down, the predicted ones across, recall (in %) at the right
-/// and precision (in %) at the foot, and the accuracy below; no newline at the end.
+/// The [table](Confusion::table) of classes without names.
 impl fmt::Display for Confusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scores = self.classes();
-        // Room for the widest count, and for a percentage such as "98.7".
-        let most = self.counts.iter().flatten().max();
-        let width = most.map_or(0, |count| count.to_string().len()).max(4);
-        let total_width = self.total().to_string().len().max(5);
-        write!(f, "true\\pred")?;
-        for class in 0..CLASSES {
-            write!(f, " {class:>width$}")?;
-        }
-        writeln!(f, " {:>total_width$} recall", "count")?;
-        for (score, row) in scores.iter().zip(&self.counts) {
-            write!(f, "{:>9}", score.class)?;
-            for count in row {
-                write!(f, " {count:>width$}")?;
-            }
-            let (count, recall) = (score.count, percent(score.recall));
-            writeln!(f, " {count:>total_width$} {recall:>6}")?;
-        }
-        write!(f, "precision")?;
-        for score in &scores {
-            write!(f, " {:>width$}", percent(score.precision))?;
-        }
-        let (correct, total) = (self.correct(), self.total());
-        match self.accuracy() {
-            Some(share) => {
-                let share = 100.0 * share;
-                write!(f, "\naccuracy: {share:.2}% ({correct} of {total})")
-            }
-            None => write!(f, "\naccuracy: - (no images)"),
-        }
+        f.write_str(&self.table(&[]))
     }
 }
 

@@ -6,8 +6,8 @@ use crate::tape::{Tape, Tensor};
 
 pub(super) static KERNEL: Kernel = kernel!("batch");
 
-/// Gathers images: `x[b] = bytes[rows[b]] / divisor`, f32 `[batch, height, width,
-/// channels]`.
+/// Gathers images: `x[b] = (bytes[rows[b]] - offset) / divisor`, f32 `[batch, height, width,
+/// channels]`; `scale` is offset and divisor.
 ///
 /// `bytes` holds u8 images `[count, height, width, channels]` as the host wrote them, four to a u32; `rows`
 /// is u32 `[batch]`, each below count.
@@ -15,13 +15,14 @@ pub fn batch_images<'t>(
     bytes: Tensor<'t>,
     rows: Tensor<'t>,
     image: [usize; 3],
-    divisor: f32,
+    scale: [f32; 2],
 ) -> Tensor<'t> {
     let count = rows.len();
     let length: usize = image.iter().product();
     let tape: &Tape = bytes.tape();
     let x = tape.temporary(&[&[count], &image[..]].concat());
-    let constants = [("LENGTH", length.into()), ("DIVISOR", divisor.into())];
+    let constants =
+        [("LENGTH", length.into()), ("OFFSET", scale[0].into()), ("DIVISOR", scale[1].into())];
     let tensors = [("bytes", bytes), ("rows", rows), ("x", x)];
     tape.dispatch(&KERNEL, "images", &constants, &tensors, [length, count, 1]);
     x
@@ -44,8 +45,8 @@ pub struct PlainBatch {
     pub count: usize,
     /// Height, width and channels.
     pub image: [usize; 3],
-    /// What bytes are divided by.
-    pub divisor: f32,
+    /// What is subtracted from bytes, and what the rest is divided by.
+    pub scale: [f32; 2],
     /// Images in the batch.
     pub batch: usize,
 }
@@ -66,7 +67,7 @@ impl Reference for PlainBatch {
     }
 
     fn record<'t>(&self, inputs: &[Tensor<'t>]) -> Tensor<'t> {
-        batch_images(inputs[0], inputs[1], self.image, self.divisor)
+        batch_images(inputs[0], inputs[1], self.image, self.scale)
     }
 
     fn forward(&self, inputs: &[Vec<Number>]) -> Vec<Number> {
@@ -75,8 +76,8 @@ impl Reference for PlainBatch {
         let length = self.image.iter().product::<usize>();
         let rows = inputs[1].iter().map(|row| row.value as usize);
         let images = rows.flat_map(|row| &bytes[row * length..][..length]);
-        let divisor = Number::exact(self.divisor.into());
-        images.map(|&byte| Number::exact(byte.into()) / divisor).collect()
+        let [offset, divisor] = self.scale.map(|number| Number::exact(number.into()));
+        images.map(|&byte| (Number::exact(byte.into()) - offset) / divisor).collect()
     }
 
     fn backward(&self, _: &[Vec<Number>], _: &[Number]) -> Vec<Vec<Number>> {

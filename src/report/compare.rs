@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::curves::Curve;
-use super::page::{charts, rows, seconds, settings};
+use super::page::{charts, noun, rows, seconds, settings};
 use super::text::{number, per_cent, thousands};
 use super::{Run, chart};
 use crate::metrics::Row;
@@ -37,7 +37,7 @@ pub(super) fn several(runs: &[Run]) -> Markup {
             (results(runs))
             @for run in runs { (troubles(run)) }
         }
-        section { h2 { "Learning" } (charts(&curves)) }
+        section { h2 { "Learning" } (charts(&curves, runs.first().map_or("digits", noun))) }
         section { h2 { "Configuration" } (differences(runs)) }
     }
 }

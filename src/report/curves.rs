@@ -51,9 +51,9 @@ pub fn loss(curves: &[Curve]) -> Option<Chart> {
     Some(Chart { title, x: steps(curves), y, series, note: None })
 }
 
-/// Validation accuracy by step, and the accuracy on the test digits as rings; nothing where no row
-/// has either.
-pub fn accuracy(curves: &[Curve]) -> Option<Chart> {
+/// Validation accuracy by step, and the accuracy on the test set as rings; nothing where no row
+/// has either. `noun` says what is classified, such as `digits`.
+pub fn accuracy(curves: &[Curve], noun: &str) -> Option<Chart> {
     let points = |rows: &[Row], value: fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
         let point = |row: &Row| Some((row.step as f64, value(row)? * 100.0));
         rows.iter().filter_map(point).collect()
@@ -67,7 +67,7 @@ pub fn accuracy(curves: &[Curve]) -> Option<Chart> {
         let last = validation.last().map_or(String::new(), |last| format!("{:.1} %", last.1));
         let label = if alone { last } else { curve.label.clone() };
         if let Some(last) = test.last().filter(|_| alone) {
-            note = Some(format!("\u{25cb} test digits: {:.2} %", last.1));
+            note = Some(format!("\u{25cb} test {noun}: {:.2} %", last.1));
         }
         let line = curve.line;
         series.push(Series { line, mark: Mark::Dots, label, points: validation });

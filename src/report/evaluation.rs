@@ -10,9 +10,8 @@ use super::ReportError;
 use super::filters::Filters;
 use crate::bounded;
 use crate::checkpoint::atomic;
-use crate::data::{Images, LABELS, PIXELS};
+use crate::data::{Images, MOST_CLASSES, SIDE};
 use crate::foreign::{complaint, shown};
-use crate::metrics::CLASSES;
 use crate::train::likeliest;
 
 /// File name of the evaluation in a run's folder.
@@ -20,6 +19,8 @@ pub const EVALUATION_FILE: &str = "evaluation.json";
 
 /// Most digits that an evaluation keeps.
 const MOST_WRONG: usize = 15;
+/// Longest side of an image that a file may claim.
+const LONGEST_SIDE: usize = 1 << 14;
 /// Bytes of an evaluation; one has some ten thousand, and more with many filters.
 const LONGEST: u64 = 1 << 26;
 
@@ -36,12 +37,26 @@ pub struct Evaluation {
     pub step: u64,
     /// Which digits were classified.
     pub split: Split,
-    /// `confusion[true digit][predicted digit]`.
-    pub confusion: [[u64; CLASSES]; CLASSES],
+    /// `confusion[true class][predicted class]`.
+    pub confusion: Vec<Vec<u64>>,
+    /// What the classes are called, unless they are digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Height, width and channels of an image.
+    #[serde(default = "of_a_digit", skip_serializing_if = "is_of_a_digit")]
+    pub image: [usize; 3],
     /// The most confidently wrong ones, the most confident first.
     pub wrong: Vec<WrongDigit>,
     /// The first module's.
     pub filters: Vec<Filters>,
+}
+
+fn of_a_digit() -> [usize; 3] {
+    [SIDE, SIDE, 1]
+}
+
+fn is_of_a_digit(image: &[usize; 3]) -> bool {
+    *image == of_a_digit()
 }
 
 /// A part of the data.
@@ -71,19 +86,20 @@ pub struct WrongDigit {
     pub row: usize,
     /// What it shows.
     pub label: u8,
-    /// How likely the network takes it for each digit.
-    pub probabilities: [f32; LABELS],
-    /// Grey values, shape `[28, 28]`.
+    /// How likely the network takes it for each class.
+    pub probabilities: Vec<f32>,
+    /// Values from 0 to 255, shape `[height, width, channels]`.
     #[serde(serialize_with = "encode", deserialize_with = "decode")]
     pub pixels: Vec<u8>,
 }
 
 impl WrongDigit {
-    /// The three likeliest digits with their probabilities, the likeliest first.
-    pub fn likeliest(&self) -> [(usize, f32); 3] {
-        let mut classes: Vec<_> = self.probabilities.into_iter().enumerate().collect();
+    /// The likeliest classes, three at most, with their probabilities, the likeliest first.
+    pub fn likeliest(&self) -> Vec<(usize, f32)> {
+        let mut classes: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
         classes.sort_by(|a, b| b.1.total_cmp(&a.1)); // stable: the first of equals
-        [classes[0], classes[1], classes[2]]
+        classes.truncate(3);
+        classes
     }
 }
 
@@ -92,7 +108,7 @@ impl WrongDigit {
 pub fn most_wrong(
     images: &Images,
     labels: &[u8],
-    probabilities: &[[f32; LABELS]],
+    probabilities: &[Vec<f32>],
     first: usize,
     row: usize,
 ) -> Vec<WrongDigit> {
@@ -108,7 +124,7 @@ pub fn most_wrong(
         Some(WrongDigit {
             row: row + index,
             label: labels[first + index],
-            probabilities: probabilities[index],
+            probabilities: probabilities[index].clone(),
             pixels: images.get(first + index)?.to_vec(),
         })
     };
@@ -116,6 +132,16 @@ pub fn most_wrong(
 }
 
 impl Evaluation {
+    /// What was classified, in the plural.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.classes.is_empty() { "digits" } else { "images" }
+    }
+
+    /// What they were taken for.
+    pub(super) fn kinds(&self) -> &'static str {
+        if self.classes.is_empty() { "digits" } else { "classes" }
+    }
+
     /// Puts `evaluation.json` into the folder, whole or not at all.
     ///
     /// # Errors
@@ -138,8 +164,8 @@ impl Evaluation {
             Ok(evaluation) => evaluation,
             Err(why) => return damaged(why.to_string()),
         };
-        if let Some(digit) = evaluation.wrong.iter().find(|d| usize::from(d.label) >= LABELS) {
-            return damaged(format!("{} is no digit", digit.label));
+        if let Some(why) = evaluation.misfit() {
+            return damaged(why);
         }
         let mut counts = evaluation.confusion.iter().flatten();
         if counts.try_fold(0u64, |sum, &count| sum.checked_add(count)).is_none() {
@@ -154,15 +180,43 @@ impl Evaluation {
     }
 }
 
+impl Evaluation {
+    /// What does not go together in it, if anything.
+    fn misfit(&self) -> Option<String> {
+        let classes = self.confusion.len();
+        if !(2..=MOST_CLASSES).contains(&classes) {
+            return Some(format!("a confusion table of {classes} classes"));
+        }
+        if let Some(row) = self.confusion.iter().find(|row| row.len() != classes) {
+            return Some(format!("{} counts instead of {classes} in a row", row.len()));
+        }
+        let [height, width, channels] = self.image;
+        let side = 1..=LONGEST_SIDE;
+        if !side.contains(&height) || !side.contains(&width) || ![1, 3].contains(&channels) {
+            return Some(format!("images of {height}x{width}x{channels}"));
+        }
+        let pixels = height * width * channels;
+        self.wrong.iter().find_map(|digit| {
+            let found = (digit.pixels.len(), digit.probabilities.len());
+            match usize::from(digit.label) {
+                label if label >= classes => Some(format!("{label} is none of {classes} classes")),
+                _ if found.0 != pixels => {
+                    Some(format!("an image of {} pixels instead of {pixels}", found.0))
+                }
+                _ if found.1 != classes => {
+                    Some(format!("{} probabilities instead of {classes}", found.1))
+                }
+                _ => None,
+            }
+        })
+    }
+}
+
 fn encode<S: Serializer>(pixels: &[u8], to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&STANDARD.encode(pixels))
 }
 
 fn decode<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     use serde::de::Error;
-    let pixels = STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)?;
-    match pixels.len() {
-        PIXELS => Ok(pixels),
-        other => Err(D::Error::custom(format!("a digit of {other} pixels instead of {PIXELS}"))),
-    }
+    STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)
 }

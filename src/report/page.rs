@@ -52,7 +52,7 @@ pub(super) fn one(run: &Run) -> Markup {
         section {
             h2 { "Learning" }
             (trouble(&run.metrics))
-            (charts(&curve))
+            (charts(&curve, noun(run)))
         }
         (part("Confusion matrix", &run.evaluation, parts::confusion))
         @if let Ok(Some(evaluation)) = &run.evaluation {
@@ -85,7 +85,7 @@ pub(super) fn rows(run: &Run) -> &[Row] {
 }
 
 /// The curves of one or of several runs.
-pub(super) fn charts(curves: &[Curve]) -> Markup {
+pub(super) fn charts(curves: &[Curve], noun: &str) -> Markup {
     let loss = curves::loss(curves);
     let rows: usize =
         curves.iter().map(|curve| curve.rows.iter().filter(|r| r.loss.is_some()).count()).sum();
@@ -106,19 +106,28 @@ pub(super) fn charts(curves: &[Curve]) -> Markup {
                     @if gaps > 0 { p.trouble { (gaps) " logged losses are not finite, and not drawn." } }
                 }
             }
-            @if let Some(chart) = curves::accuracy(curves) {
+            @if let Some(chart) = curves::accuracy(curves, noun) {
                 figure.chart {
                     figcaption { b { (chart.title) } }
                     (chart.html())
-                    @if curves.len() > 1 { p.weak { "Rings: accuracy on the test digits." } }
+                    @if curves.len() > 1 { p.weak { "Rings: accuracy on the test " (noun) "." } }
                 }
             }
         }
     }
 }
 
+/// What the run classifies.
+pub(super) fn noun(run: &Run) -> &'static str {
+    match &run.config {
+        Ok(Some(config)) => config.noun(),
+        _ => "digits",
+    }
+}
+
 /// What has come out so far, in a line.
 fn result(run: &Run) -> Markup {
+    let noun = noun(run);
     let rows = rows(run);
     let Some(last) = rows.last() else { return html! { "Nothing was measured yet." } };
     let accuracy = rows.iter().rev().find_map(|row| row.val_accuracy);
@@ -133,15 +142,15 @@ fn result(run: &Run) -> Markup {
             strong { (per_cent(test)) }
             @match tested.filter(|evaluation| evaluation.step == last.step) {
                 Some(evaluation) => {
-                    " of " (thousands(Confusion::from(evaluation.confusion).total())) " test digits"
+                    " of " (thousands(Confusion::from(evaluation.confusion.clone()).total())) " test " (noun)
                 }
-                None => " of the test digits",
+                None => { " of the test " (noun) }
             }
             " after " (thousands(last.step)) " steps in " (seconds(last.seconds))
         } @else {
             "Step " (thousands(last.step)) (of) ", still going on or stopped early, after " (seconds(last.seconds))
             @if let Some(accuracy) = accuracy {
-                ": " strong { (per_cent(accuracy)) } " of the validation digits"
+                ": " strong { (per_cent(accuracy)) } " of the validation " (noun)
             }
         }
     }

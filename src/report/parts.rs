@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::text::thousands;
 use super::{Evaluation, WrongDigit, picture};
-use crate::metrics::{CLASSES, Confusion};
+use crate::metrics::{Confusion, class_name};
 
 /// Strongest tint of a cell of the confusion table.
 const TINT: f64 = 0.6;
@@ -12,12 +12,13 @@ const TINT: f64 = 0.6;
 const WIDEST: u32 = 640;
 const WEIGHT: (u32, u32) = (2, 10);
 
-/// Which digits are taken for which, as a table tinted by how many.
+/// Which classes are taken for which, as a table tinted by how many.
 pub(super) fn confusion(evaluation: &Evaluation) -> Markup {
-    let confusion = Confusion::from(evaluation.confusion);
-    let scores = confusion.classes();
-    let most_wrong = (0..CLASSES)
-        .flat_map(|truth| (0..CLASSES).map(move |taken| (truth, taken)))
+    let confusion = Confusion::from(evaluation.confusion.clone());
+    let (scores, classes) = (confusion.classes(), confusion.counts().len());
+    let name = |class| class_name(&evaluation.classes, class);
+    let most_wrong = (0..classes)
+        .flat_map(|truth| (0..classes).map(move |taken| (truth, taken)))
         .filter(|(truth, taken)| truth != taken)
         .map(|(truth, taken)| confusion.counts()[truth][taken])
         .max();
@@ -38,13 +39,13 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Markup {
             table.confusion {
                 thead { tr {
                     th.corner scope="col" { "true" }
-                    @for digit in 0..CLASSES { th scope="col" { (digit) } }
+                    @for class in 0..classes { th scope="col" { (name(class)) } }
                     th.score scope="col" { "right %" }
                 } }
                 tbody {
                     @for (truth, row) in confusion.counts().iter().enumerate() {
                         tr {
-                            th scope="row" { (truth) }
+                            th scope="row" { (name(truth)) }
                             @for (taken, &count) in row.iter().enumerate() {
                                 @if count == 0 { td.none { "\u{b7}" } }
                                 @else {
@@ -59,7 +60,7 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Markup {
             }
         }
         p.weak {
-            "Rows are what the " (evaluation.split.name()) " digits show, columns what they are taken for: "
+            "Rows are what the " (evaluation.split.name()) " " (evaluation.noun()) " show, columns what they are taken for: "
             (thousands(confusion.correct())) " of " (thousands(confusion.total())) " rightly, after step "
             (thousands(evaluation.step)) "."
         }
@@ -70,31 +71,34 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Markup {
 pub(super) fn wrong(evaluation: &Evaluation) -> Markup {
     html! {
         @if evaluation.wrong.is_empty() {
-            p { "None of the " (evaluation.split.name()) " digits is taken for another." }
+            p { "None of the " (evaluation.split.name()) " " (evaluation.noun()) " is taken for another." }
         } @else {
             p.weak {
-                "Of the " (evaluation.split.name()) " digits after step " (thousands(evaluation.step))
-                ", with the three digits each is most likely taken for."
+                "Of the " (evaluation.split.name()) " " (evaluation.noun()) " after step " (thousands(evaluation.step))
+                ", with the three " (evaluation.kinds()) " each is most likely taken for."
             }
-            div.digits { @for digit in &evaluation.wrong { (wrong_digit(digit)) } }
+            div.digits { @for digit in &evaluation.wrong { (wrong_digit(evaluation, digit)) } }
         }
     }
 }
 
-fn wrong_digit(digit: &WrongDigit) -> Markup {
-    let alt = format!("row {}, a {}", digit.row, digit.label);
+fn wrong_digit(evaluation: &Evaluation, digit: &WrongDigit) -> Markup {
+    let name = |class| class_name(&evaluation.classes, class);
+    let truth = name(digit.label.into());
+    let alt = format!("row {}, a {truth}", digit.row);
+    let picture = picture::wrong(evaluation, &digit.pixels);
     html! {
         figure.digit {
-            img src=(picture::data_uri(&picture::digit(&digit.pixels))) alt=(alt) width="28" height="28";
+            img src=(picture::data_uri(&picture)) alt=(alt) width=(picture.width()) height=(picture.height());
             figcaption {
-                span.truth { "a " b { (digit.label) } } " "
+                span.truth { "a " b { (truth) } } " "
                 span.weak { "row " (thousands(digit.row as u64)) }
             }
             table {
                 @for (class, probability) in digit.likeliest() {
                     @let right = class == usize::from(digit.label);
                     tr.right[right] {
-                        th scope="row" { (class) }
+                        th scope="row" { (name(class)) }
                         td.bar {
                             svg aria-hidden="true" {
                                 rect width=(format!("{:.1}%", probability * 100.0)) height="100%" rx="1" {}

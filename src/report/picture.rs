@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::{Rgba, RgbaImage};
 
-use crate::data::SIDE;
+use super::Evaluation;
 use crate::inspect::png;
 
 /// The picture as an address that holds all of it.
@@ -16,9 +16,16 @@ pub(super) fn data_uri(picture: &RgbaImage) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(file))
 }
 
-/// A digit of 28x28 grey values as black ink of that opacity, so that it suits any ground.
-pub(super) fn digit(pixels: &[u8]) -> RgbaImage {
-    RgbaImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
-        Rgba([0, 0, 0, pixels[y as usize * SIDE + x as usize]])
+/// A picture of one of the evaluation's images: of a digit black ink of that opacity, so that it suits
+/// any ground.
+pub(super) fn wrong(evaluation: &Evaluation, pixels: &[u8]) -> RgbaImage {
+    let [height, width, channels] = evaluation.image;
+    RgbaImage::from_fn(width as u32, height as u32, |x, y| {
+        let at = (y as usize * width + x as usize) * channels;
+        match pixels[at..at + channels] {
+            [red, green, blue] => Rgba([red, green, blue, 255]),
+            [grey] if evaluation.classes.is_empty() => Rgba([0, 0, 0, grey]),
+            _ => Rgba([pixels[at], pixels[at], pixels[at], 255]),
+        }
     })
 }

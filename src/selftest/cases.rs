@@ -54,7 +54,12 @@ pub fn cases() -> Vec<Box<dyn Reference>> {
         cases.push(Box::new(softmax));
         cases.push(Box::new(PlainCrossEntropy(softmax)));
     }
-    cases.push(Box::new(PlainBatch { count: 9, image: [9, 5, 3], divisor: 255.0, batch: 70 }));
+    cases.push(Box::new(PlainBatch {
+        count: 9,
+        image: [9, 5, 3],
+        scale: [127.5, 127.5],
+        batch: 70,
+    }));
     for given in [false, true] {
         cases.push(Box::new(PlainBatchNorm { shape: [101, 12], epsilon: 1e-3, given }));
     }

@@ -24,6 +24,12 @@ impl Trainer {
         self.recordings.tensors[inference.rows.0 as usize].len()
     }
 
+    /// Classes that the network tells apart.
+    fn classes(&self) -> usize {
+        let inference = self.recordings.inference.as_ref().expect("inference was recorded");
+        self.recordings.tensors[inference.probabilities.0 as usize].shape[1]
+    }
+
     /// Says which images the next batch takes: the first of these. Where there are fewer, the last
     /// one fills the batch.
     fn write_batch(&mut self, images: Range<usize>) {
@@ -55,7 +61,7 @@ impl Trainer {
         self.replaced = before;
     }
 
-    /// Classifies the images of these rows: ten probabilities each. `progress` hears how many are
+    /// Classifies the images of these rows: a probability for each class, each. `progress` hears how many are
     /// done.
     ///
     /// # Errors
@@ -69,7 +75,7 @@ impl Trainer {
         &mut self,
         images: Range<usize>,
         mut progress: impl FnMut(usize),
-    ) -> Result<Vec<[f32; 10]>, EngineError> {
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         let mut probabilities = Vec::with_capacity(images.len());
         let mut waiting = None;
         let mut first = images.start;
@@ -101,7 +107,7 @@ impl Trainer {
         };
         let inference = self.recordings.inference.as_ref().expect("inference was recorded");
         let (id, batch) = (inference.probabilities, self.inference_batch());
-        let probabilities = self.engine.fetch(id, batch * 10)?;
+        let probabilities = self.engine.fetch(id, batch * self.classes())?;
         Ok(Batch { probabilities, counts, images: batch.min(images.len()) })
     }
 
@@ -110,15 +116,15 @@ impl Trainer {
         &mut self,
         batch: Batch,
         done: usize,
-    ) -> Result<Vec<[f32; 10]>, EngineError> {
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         if let (Some(checked), Some(counts)) = (&self.checked_inference, batch.counts)
             && let Some(found) = checked.hear(&mut self.engine, counts).await?
         {
             return Err(found.in_images(done..done + batch.images));
         }
         let values = self.engine.collect_async(batch.probabilities).await?;
-        let mut probabilities = values.as_chunks::<10>().0.to_vec();
-        probabilities.truncate(batch.images);
+        let rows = values.chunks_exact(self.classes()).take(batch.images);
+        let probabilities: Vec<Vec<f32>> = rows.map(<[f32]>::to_vec).collect();
         refuse_nan(&probabilities, done)?;
         Ok(probabilities)
     }
@@ -126,9 +132,9 @@ impl Trainer {
 
 /// Refuses probabilities that are none: the likeliest of them would be the first class, whatever the
 /// image shows. `done` images were classified before these.
-pub(crate) fn refuse_nan(probabilities: &[[f32; 10]], done: usize) -> Result<(), EngineError> {
-    let finite = |row: &[f32; 10]| row.iter().all(|p| p.is_finite());
-    let Some(row) = probabilities.iter().position(|row| !finite(row)) else { return Ok(()) };
+pub(crate) fn refuse_nan(probabilities: &[Vec<f32>], done: usize) -> Result<(), EngineError> {
+    let broken = |row: &Vec<f32>| row.iter().any(|p| !p.is_finite());
+    let Some(row) = probabilities.iter().position(broken) else { return Ok(()) };
     let what = format!(
         "the network makes NaN instead of probabilities of image {}: a number on the way overflows, \
          so the weights are too large, or images of this kind are not what it was trained on; \
@@ -139,9 +145,9 @@ pub(crate) fn refuse_nan(probabilities: &[[f32; 10]], done: usize) -> Result<(),
 }
 
 /// The likeliest class; the first of equals.
-pub fn likeliest(probabilities: &[f32; 10]) -> u8 {
+pub fn likeliest(probabilities: &[f32]) -> u8 {
     let mut best = 0;
-    for class in 1..10 {
+    for class in 1..probabilities.len() {
         if probabilities[class] > probabilities[best] {
             best = class;
         }

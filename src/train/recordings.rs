@@ -104,9 +104,9 @@ impl Recordings {
         let tape = Tape::freezing(move |name| model::is_chosen(&freeze, name));
         let bytes =
             tape.input("images", &[(images * network.image.iter().product::<usize>()).div_ceil(4)]);
-        let divisor = config.scale.divisor();
+        let scale = config.scale.offset_and_divisor();
         let image = network.image;
-        let gather = |rows| tape.scope("batch", || ops::batch_images(bytes, rows, image, divisor));
+        let gather = |rows| tape.scope("batch", || ops::batch_images(bytes, rows, image, scale));
         let training = train.then(|| {
             let rows = tape.input("rows", &[config.batch_size]);
             let labels = tape.input("labels", &[images.div_ceil(4)]);

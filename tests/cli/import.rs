@@ -51,13 +51,20 @@ fn a_state_dict_becomes_a_model_that_other_commands_take() {
     dict.insert("aux1.conv.bn.running_var".into(), stored(&[2], &[-1.0, f32::NAN]));
     dict.insert("aux2.fc2.bias".into(), (Dtype::F16, vec![1], vec![0; 2]));
     let [state, _] = written(&place, &dict);
-    let said = succeed(&["import", &state, "--out", &model]);
+    // Weights that are there are not replaced.
+    let again = ["import", &state, "--out", &model];
+    assert_fails(&again, 1, &[&model, "holds weights, which would be lost"]);
+    assert!(place.read("model.safetensors") == before, "they were touched");
+    let removed = || std::fs::remove_file(&model).expect("it is there");
+    removed();
+    let said = succeed(&again);
     assert!(
         said.stderr.contains("left out the auxiliary classifiers (aux1, aux2)"),
         "{}",
         said.stderr
     );
     assert!(place.read("model.safetensors") == before, "the model is another");
+    removed();
     let said = succeed(&["import", &state, "--out", &model, "--pixels", "imagenet", "--quiet"]);
     assert_eq!(said.stderr, "");
     assert!(place.read("model.safetensors") != before, "the model is the same");

@@ -4,6 +4,9 @@
 mod common;
 #[path = "../common/events.rs"]
 mod events;
+#[allow(dead_code)] // its `main`
+#[path = "../../examples/shapes.rs"]
+mod shapes;
 
 mod bad_data;
 mod bad_model;
@@ -23,6 +26,7 @@ mod report;
 mod resumed;
 mod say;
 mod selftest;
+mod sets;
 mod terminal;
 mod too_large;
 mod train;

@@ -7,6 +7,7 @@ use clap::Parser;
 use inception::config::{
     Augment, Config, Decay, Every, Init, Module, Order, Preset, Scale, TrainArgs,
 };
+use inception::data::OnBadImage;
 
 mod wrong;
 
@@ -17,7 +18,7 @@ struct Cli {
 }
 
 /// Every key with a value that differs from both presets, as flag text and as TOML.
-const OTHER: [(&str, &str, &str); 23] = [
+const OTHER: [(&str, &str, &str); 24] = [
     ("train", "a.csv", "'a.csv'"),
     ("test", "b.csv", "'b.csv'"),
     ("val_rows", "7", "7"),
@@ -41,6 +42,7 @@ const OTHER: [(&str, &str, &str); 23] = [
     ("warmup", "29", "29"),
     ("augment", "digits", "'digits'"),
     ("freeze", "conv1_*,fc1", "['conv1_*', 'fc1']"),
+    ("on_bad_image", "skip", "'skip'"),
 ];
 
 fn other() -> Config {
@@ -68,6 +70,8 @@ fn other() -> Config {
         warmup: 29,
         augment: Augment::Digits,
         freeze: vec!["conv1_*".into(), "fc1".into()],
+        on_bad_image: OnBadImage::Skip,
+        classes: Vec::new(),
         network: None,
     }
 }
@@ -181,6 +185,9 @@ fn round_trips() {
         let json = config.to_json().unwrap();
         assert_eq!(Config::from_json(&json).unwrap(), config);
     }
+    let named = Config { classes: vec!["cat".into(), "a \"dog\"".into()], ..other() };
+    assert_eq!(file(dir.path(), &named.to_toml().unwrap()).1.resolve().unwrap(), named);
+    assert_eq!(Config::from_json(&named.to_json().unwrap()).unwrap(), named);
     let json = other().to_json().unwrap();
     assert!(json.contains(r#""maps":[3,4,5],"module":"naive""#), "{json}");
     assert!(json.contains(r#""dropout":0.1,"#), "{json}");

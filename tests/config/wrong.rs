@@ -54,6 +54,22 @@ fn each_value_out_of_bounds_is_named() {
     let message = "maps is a list of 65 channel counts; it must be of at most 64, one a module";
     assert_eq!(many(65).unwrap_err().to_string(), message);
     assert!(many(64).is_ok());
+    let named = |names: &[&str]| Config {
+        classes: names.iter().map(|n| n.to_string()).collect(),
+        ..other()
+    };
+    let long = "x".repeat(101);
+    for (wrong, said) in [
+        (&["cat", "cat"][..], "a list with \"cat\""),
+        (&["cat", ""], "a list with \"\""),
+        (&["a\x1b[2J"], "a list with \"a\\u{1b}[2J\""),
+        (&[&long], "a list with \"xxx"),
+        (&(0..257).map(|_| "x").collect::<Vec<_>>(), "a list of 257"),
+    ] {
+        let error = named(wrong).validate().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("classes is {said}")), "{error}");
+        assert!(error.contains("up to 256 different names"), "{error}");
+    }
     let nameless = Config { test: "".into(), ..other() };
     let message = "test is \"\"; it must be a path of valid UTF-8";
     assert_eq!(nameless.validate().unwrap_err().to_string(), message);

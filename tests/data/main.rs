@@ -5,6 +5,7 @@ mod csv;
 mod digits;
 mod idx;
 mod pictures;
+mod sets;
 
 use std::fs;
 use std::io::Write;

@@ -12,9 +12,10 @@ fn images_agree_with_plain_loops() {
     for case in 0..20 {
         let image = [random.between(1, 28), random.between(1, 28), random.between(1, 4)];
         // Division by 1 is exact; otherwise WGSL lets it be off by 2.5 units in the last place.
-        let (divisor, tolerance) = [(1.0, 0.0), (255.0, 4e-7)][case % 2];
+        let cases = [([0.0, 1.0], 0.0), ([0.0, 255.0], 4e-7), ([127.5, 127.5], 4e-7)];
+        let (scale, tolerance) = cases[case % 3];
         let (count, batch) = (random.between(1, 9), random.between(1, 70));
-        let images = PlainBatch { count, image, divisor, batch };
+        let images = PlainBatch { count, image, scale, batch };
         check::agrees(&mut lab, &images, &images.inputs(&mut random), tolerance);
         let tape = Tape::new();
         let given = images.inputs(&mut random);
@@ -29,7 +30,7 @@ fn labels_are_the_bytes_of_their_rows() {
     let mut random = Random::new(102);
     for batch in [1, 3, 64, 65, 200] {
         let (count, image) = (random.between(1, 50), [1, 1, 1]);
-        let inputs = PlainBatch { count, image, divisor: 1.0, batch }.inputs(&mut random);
+        let inputs = PlainBatch { count, image, scale: [0.0, 1.0], batch }.inputs(&mut random);
         let made = lab.run(&inputs, |_| vec![], |t| batch_labels(t[0], t[1]));
         let got: Vec<_> = made.y.iter().map(|v| v.to_bits()).collect();
         let values = [&inputs[0], &inputs[1]].map(|given| given.values.numbers());

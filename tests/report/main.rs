@@ -42,7 +42,7 @@ fn confusion() -> [[u64; 10]; 10] {
 }
 
 fn wrong() -> WrongDigit {
-    let mut probabilities = [0.0; 10];
+    let mut probabilities = vec![0.0; 10];
     (probabilities[1], probabilities[7], probabilities[2]) = (0.875, 0.0625, 0.046875);
     let pixels = (0..784).map(|i| (i % 256) as u8).collect();
     WrongDigit { row: 1234, label: 7, probabilities, pixels }
@@ -55,7 +55,9 @@ fn evaluation() -> Evaluation {
         parameters: 805_762,
         step: 100,
         split: Split::Test,
-        confusion: confusion(),
+        confusion: confusion().map(Vec::from).to_vec(),
+        classes: Vec::new(),
+        image: [28, 28, 1],
         wrong: vec![wrong()],
         filters: vec![filters()],
     }

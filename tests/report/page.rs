@@ -144,7 +144,8 @@ fn wrong_digits_and_filters_are_pictures() {
     let rows: Vec<&str> =
         page.iter().filter(|e| e.is("tr", "right")).map(|e| e.text.as_str()).collect();
     assert_eq!(rows, ["76.2 %"], "the marked row of a 7 with a sixteenth");
-    assert_eq!(wrong().likeliest().map(|(class, _)| class), [1, 7, 2]);
+    let likeliest: Vec<usize> = wrong().likeliest().into_iter().map(|(class, _)| class).collect();
+    assert_eq!(likeliest, [1, 7, 2]);
 
     let drawn = picture(drawn);
     assert_eq!(drawn.dimensions(), (3, 2), "two filters of one column, a line between them");

@@ -178,8 +178,9 @@ fn ours(imported: &Imported, images: &[u8]) -> Option<Vec<f64>> {
         assert_eq!(recording.tensor(id).shape, *shape, "{name}");
         engine.write(id, recording.tensor(id), bytemuck::cast_slice(values));
     }
-    let divisor = imported.config.scale.divisor();
-    let scaled: Vec<f32> = images.iter().map(|&byte| f32::from(byte) / divisor).collect();
+    let [offset, divisor] = imported.config.scale.offset_and_divisor();
+    let scaled: Vec<f32> =
+        images.iter().map(|&byte| (f32::from(byte) - offset) / divisor).collect();
     engine.write(x.id(), recording.tensor(x.id()), bytemuck::cast_slice(&scaled));
     engine.run(&program).expect("it runs");
     let bytes = engine.read(logits.id(), recording.tensor(logits.id())).expect("it is read");

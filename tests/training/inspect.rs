@@ -42,8 +42,8 @@ fn images() -> Images {
 }
 
 fn scaled(config: &Config, images: &Images) -> Vec<f64> {
-    let divisor = if config.scale == Scale::Unit { 255.0 } else { 1.0 };
-    images.pixels.iter().map(|&pixel| f64::from(pixel) / divisor).collect()
+    let [offset, divisor] = config.scale.offset_and_divisor().map(f64::from);
+    images.pixels.iter().map(|&pixel| (f64::from(pixel) - offset) / divisor).collect()
 }
 
 fn probe(config: &Config, weights: &Tensors, limit: Option<u64>) -> Option<Probe> {

@@ -110,8 +110,8 @@ pub fn check_frozen(name: &str, config: &Config, frozen: &[&str]) {
     let (losses, saved) = train(&place, config, &initial);
 
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", TRAIN_ROWS));
-    let divisor = if config.scale == Scale::Unit { 255.0 } else { 1.0 };
-    let pixels: Vec<f64> = pixels.into_iter().map(|p| f64::from(p) / divisor).collect();
+    let [offset, divisor] = config.scale.offset_and_divisor().map(f64::from);
+    let pixels: Vec<f64> = pixels.into_iter().map(|p| (f64::from(p) - offset) / divisor).collect();
     let mut reference = Reference::new(config, initial.clone());
     reference.frozen = frozen.iter().map(ToString::to_string).collect();
     let (batch, count) = (config.batch_size, TRAIN_ROWS - config.val_rows);

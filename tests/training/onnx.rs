@@ -113,6 +113,10 @@ fn compute(node: &NodeProto, inputs: &[&Array]) -> Array {
             shape: shape.clone(),
             values: x.values.iter().map(|value| value / inputs[1].values[0]).collect(),
         },
+        "Sub" => Array {
+            shape: shape.clone(),
+            values: x.values.iter().map(|value| value - inputs[1].values[0]).collect(),
+        },
         "Relu" => Array {
             shape: shape.clone(),
             values: x.values.iter().map(|value| value.max(0.0)).collect(),
@@ -260,7 +264,8 @@ fn an_exported_model_computes_what_the_network_does() {
     let deep = Config { maps: vec![12], reduce1x1: 4, num_fc1: 3, ..quick };
     let naive = Config { module: Module::Naive, scale: Scale::Raw, ..reduced.clone() };
     let unscaled = Config { scale: Scale::Raw, ..deep.clone() };
-    for config in [reduced, deep, naive, unscaled] {
+    let centered = Config { scale: Scale::Centered, ..reduced.clone() };
+    for config in [reduced, deep, naive, unscaled, centered] {
         let config = config.with_image([SIZE[0], SIZE[1], 1]);
         let weights = random_weights(&config);
         let bytes = export(&config, &file(&weights)).expect("a model");
@@ -277,8 +282,8 @@ fn an_exported_model_computes_what_the_network_does() {
         let mut random = Random(9);
         let pixels = IMAGES * SIZE[0] * SIZE[1];
         let grey: Vec<f64> = (0..pixels).map(|_| f64::from(random.bits() as u8)).collect();
-        let divisor = f64::from(config.scale.divisor());
-        let scaled: Vec<f64> = grey.iter().map(|value| value / divisor).collect();
+        let [offset, divisor] = config.scale.offset_and_divisor().map(f64::from);
+        let scaled: Vec<f64> = grey.iter().map(|value| (value - offset) / divisor).collect();
         let expected = Reference::new(&config, weights).forward(SIZE, &scaled).logits;
         let images = Array { shape: vec![IMAGES, 1, SIZE[0], SIZE[1]], values: grey };
         let made = run(&graph, images);

@@ -5,8 +5,9 @@ use super::{BATCH, Pictures};
 use crate::checkpoint::Tensor;
 use crate::cli::{Failure, Global, network, open_gpu, progress_bar};
 use crate::config::Config;
-use crate::data::{Images, SIDE};
+use crate::data::Images;
 use crate::inspect::{Probe, Recorded, Relu, Salient, Sparsity, maps, saliency};
+use crate::metrics::class_name;
 use crate::recording::TensorId;
 use crate::train::likeliest;
 
@@ -30,15 +31,20 @@ pub(super) fn look(
     if global.checked {
         probe.check_all()?;
     }
-    let seen = infer(&mut probe, images, pictures)?;
+    let seen = infer(&mut probe, images, config, pictures)?;
     if pictures.wanted() {
-        salient(&mut probe, images, &seen.predictions, pictures)?;
+        salient(&mut probe, images, config, &seen.predictions, pictures)?;
     }
     Ok(seen)
 }
 
 /// Runs all images and counts zeros; draws what is made of the first one.
-fn infer(probe: &mut Probe, images: &Images, pictures: &mut Pictures) -> Result<Seen, Failure> {
+fn infer(
+    probe: &mut Probe,
+    images: &Images,
+    config: &Config,
+    pictures: &mut Pictures,
+) -> Result<Seen, Failure> {
     let relus = probe.recorded().relus.clone();
     let mut sparsity: Vec<Sparsity> = relus.iter().map(Sparsity::new).collect();
     let mut predictions = Vec::new();
@@ -50,7 +56,8 @@ fn infer(probe: &mut Probe, images: &Images, pictures: &mut Pictures) -> Result<
         for p in probe.infer(images, rows).map_err(network::failure)? {
             let (row, prediction) = (predictions.len() + 1, likeliest(&p));
             let probability = p[usize::from(prediction)];
-            predictions.push(Prediction { row, prediction, probability });
+            let name = config.classes.get(usize::from(prediction)).cloned();
+            predictions.push(Prediction { row, prediction, name, probability });
         }
         // The towers of a module are parts of one tensor, one after the other.
         let mut counted = relus.iter().zip(&mut sparsity).collect::<Vec<_>>();
@@ -63,7 +70,8 @@ fn infer(probe: &mut Probe, images: &Images, pictures: &mut Pictures) -> Result<
             }
             if first == 0 && parts.len() > 1 {
                 let relus: Vec<&Relu> = parts.iter().map(|(relu, _)| *relu).collect();
-                draw_maps(&relus, &values, channels, pictures)?;
+                let shape = probe.recorded().shape(parts[0].0.tensor).to_vec();
+                draw_maps(&relus, &values, &shape, pictures)?;
             }
         }
         bar.set_position(predictions.len() as u64);
@@ -83,19 +91,22 @@ fn batch(probe: &Probe, tensor: TensorId, count: usize) -> Result<Vec<f32>, Fail
 fn draw_maps(
     towers: &[&Relu],
     values: &[f32],
-    channels: usize,
+    shape: &[usize],
     pictures: &mut Pictures,
 ) -> Result<(), Failure> {
+    // [batch, height, width, channels]
+    let &[_, height, width, channels] = shape else { return Ok(()) };
     let module = towers[0].name.split('/').next().unwrap_or_default();
     let parts: Vec<(&Relu, &[f32])> = towers.iter().map(|relu| (*relu, values)).collect();
     let shows = "what each tower makes of the first image: black zero, light yellow the most";
-    pictures.save(&format!("maps-{module}.png"), shows, || maps(&parts, [SIDE, SIDE], channels))
+    pictures.save(&format!("maps-{module}.png"), shows, || maps(&parts, [height, width], channels))
 }
 
 /// Draws the first images and the gradients of what they were taken for.
 fn salient(
     probe: &mut Probe,
     images: &Images,
+    config: &Config,
     predictions: &[Prediction],
     pictures: &mut Pictures,
 ) -> Result<(), Failure> {
@@ -104,7 +115,8 @@ fn salient(
     let gradients = probe.saliency(images, 0..shown.len(), &classes);
     let gradients = gradients.map_err(network::failure)?;
     let salient = |(index, gradient)| {
-        let Prediction { row, prediction, probability } = &shown[index];
+        let Prediction { row, prediction, probability, .. } = &shown[index];
+        let prediction = class_name(&config.classes, usize::from(*prediction));
         let row = if images.len() > 1 { format!("row {row}: ") } else { String::new() };
         Some(Salient {
             label: format!("{row}{prediction} ({:.1} %)", probability * 100.0),
@@ -112,9 +124,13 @@ fn salient(
             gradient,
         })
     };
-    let salients: Vec<Salient> =
-        gradients.chunks(SIDE * SIDE).enumerate().filter_map(salient).collect();
-    let shows = "images and where more ink would raise (red) or lower (blue) the logit of the \
-                 class they are taken for";
-    pictures.save("saliency.png", shows, || saliency(&salients, SIDE))
+    let size = images.shape().iter().product();
+    let salients: Vec<Salient> = gradients.chunks(size).enumerate().filter_map(salient).collect();
+    let ink = config.classes.is_empty();
+    let more = if ink { "ink" } else { "light" };
+    let shows = format!(
+        "images and where more {more} would raise (red) or lower (blue) the logit of the class they are \
+         taken for"
+    );
+    pictures.save("saliency.png", &shows, || saliency(&salients, images.shape(), ink))
 }

@@ -54,6 +54,9 @@ pub(super) struct Prediction {
     /// In its file, from 1.
     pub(super) row: usize,
     pub(super) prediction: u8,
+    /// What the class is called, where classes have names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
     pub(super) probability: f32,
 }
 
@@ -135,7 +138,8 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [only] = &self.predictions[..] {
             let percent = only.probability * 100.0;
-            writeln!(f, "{} is taken for a {} ({percent:.2} %)\n", self.source, only.prediction)?;
+            let name = only.name.clone().unwrap_or_else(|| only.prediction.to_string());
+            writeln!(f, "{} is taken for a {name} ({percent:.2} %)\n", self.source)?;
         } else {
             writeln!(f, "{} images of {}\n", thousands(self.count as u64), self.source)?;
         }

@@ -8,9 +8,8 @@ use super::run::Run;
 use crate::checkpoint::{Tensor, atomic};
 use crate::cli::{Failure, adapter_line, warn};
 use crate::config::Config;
-use crate::data::SIDE;
-use crate::inspect::{Block, Colours, Distribution, filters, page, tile};
-use crate::metrics::Confusion;
+use crate::inspect::{Block, Distribution, filters, image_tile, page};
+use crate::metrics::{Confusion, class_name};
 use crate::report::{
     self, EVALUATION_FILE, Evaluation, FIRST_LAYER, Filters, PROFILE_FILE, REPORT_FILE, Split,
     WrongDigit,
@@ -19,8 +18,8 @@ use crate::tensorboard::{EventFile, Value, histogram, image, scalar};
 
 /// Most numbers of a weight that TensorBoard's histogram counts. Of more each n-th is counted.
 const MOST_COUNTED: usize = 1 << 20;
-/// Pixels of TensorBoard's pictures for one of a wrong digit, and such digits in a row.
-const ZOOM: u32 = 4;
+/// Edge of a wrong image in TensorBoard's pictures, about, and such images in a row.
+const EDGE: u32 = 112;
 const ACROSS: usize = 5;
 
 static WARNED: Once = Once::new();
@@ -61,7 +60,7 @@ impl Run {
     pub(super) fn evaluated(
         &mut self,
         split: Split,
-        probabilities: &[[f32; 10]],
+        probabilities: &[Vec<f32>],
         confusion: &Confusion,
     ) -> Result<(), Failure> {
         if self.out.is_none() && self.shown.events.is_none() {
@@ -81,7 +80,9 @@ impl Run {
             parameters: self.trainer.recordings().parameter_count() as u64,
             step: self.trainer.step(),
             split,
-            confusion: *confusion.counts(),
+            confusion: confusion.counts().to_vec(),
+            classes: self.config.classes.clone(),
+            image: images.shape(),
             wrong: report::most_wrong(images, labels, probabilities, first, row),
             filters,
         });
@@ -123,10 +124,11 @@ impl Run {
     /// Accuracy, weights and pictures for TensorBoard.
     fn figures(&self, evaluation: &Evaluation) -> Result<Vec<Value>, Failure> {
         let split = evaluation.split.name();
-        let accuracy = Confusion::from(evaluation.confusion).accuracy().unwrap_or(f64::NAN);
+        let accuracy = Confusion::from(evaluation.confusion.clone()).accuracy().unwrap_or(f64::NAN);
         let mut values = vec![scalar(&format!("accuracy/{split}"), accuracy)];
         if !evaluation.wrong.is_empty() {
-            let blocks: Vec<Block> = evaluation.wrong.iter().map(block).collect();
+            let blocks: Vec<Block> =
+                evaluation.wrong.iter().map(|one| block(evaluation, one)).collect();
             values.push(image(&format!("most confidently wrong/{split}"), &page(&blocks, ACROSS)));
         }
         if evaluation.split == Split::Test {
@@ -167,14 +169,15 @@ fn renew(out: &Path, config: &Config, evaluation: &Evaluation) -> Result<(), Fai
     Ok(())
 }
 
-/// A wrong digit with a line above it.
-fn block(digit: &WrongDigit) -> Block {
-    let ink: Vec<f32> = digit.pixels.iter().map(|&pixel| pixel.into()).collect();
-    let [(taken, _), ..] = digit.likeliest();
+/// A wrong image with a line above it.
+fn block(evaluation: &Evaluation, wrong: &WrongDigit) -> Block {
+    let name = |class| class_name(&evaluation.classes, class);
+    let taken = wrong.likeliest().first().map_or(0, |(class, _)| *class);
+    let (image, ink) = (evaluation.image, evaluation.classes.is_empty());
     Block {
-        label: format!("a {}, as {taken}", digit.label),
+        label: format!("a {}, as {}", name(wrong.label.into()), name(taken)),
         bar: None,
-        tiles: vec![tile(&ink, SIDE, Colours::Ink(255.0), ZOOM)],
+        tiles: vec![image_tile(&wrong.pixels, image, ink, (EDGE / image[1] as u32).max(1))],
         columns: 1,
     }
 }

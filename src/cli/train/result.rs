@@ -38,10 +38,11 @@ impl Run {
             return self.check_kept();
         }
         let mut result = format!(
-            "test accuracy {:.2} % ({} of {} digits) after {} steps in {seconds:.1} s",
+            "test accuracy {:.2} % ({} of {} {}) after {} steps in {seconds:.1} s",
             accuracy * 100.0,
             thousands(confusion.correct()),
             thousands(confusion.total()),
+            self.config.noun(),
             thousands(step),
         );
         match &self.out {

@@ -38,7 +38,8 @@ pub(super) fn check_data(
     };
     let path = config.train.display();
     let what = format!(
-        "{path} holds other digits than those the run was trained on: {} instead of {}",
+        "{path} holds other {} than those the run was trained on: {} instead of {}",
+        config.noun(),
         samples.fingerprint,
         shown(before)
     );
