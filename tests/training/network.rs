@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use inception::config::{Augment, Config, Order, Preset, Scale};
 use inception::data::{Batches, Images};
+use inception::gpu::Gpu;
 use inception::network::Network;
 use inception::ops::PlainAugment;
 use inception::plan::{Rewrite, Target};
@@ -12,7 +13,7 @@ use inception::reference::{Number, Random, Reference};
 use inception::train::{Recordings, Trainer};
 
 use super::close::{Worst, by_norm, by_value};
-use super::tensors::{f32_bytes, random_weights, wide};
+use super::tensors::{Tensors, f32_bytes, random_weights, wide};
 use super::{common, plain};
 
 /// Every kind of layer, at odd sizes.
@@ -61,6 +62,27 @@ fn images() -> (Images, Vec<u8>) {
     (Images { path: "made up".into(), height, width, channels, pixels }, labels)
 }
 
+/// The network with these weights after its first training step, and that step's loss.
+fn after_a_step(
+    gpu: Gpu,
+    config: &Config,
+    weights: &Tensors,
+    other: fn(Target) -> Target,
+) -> (Trainer, f64) {
+    let (images, labels) = images();
+    let mut recordings = Recordings::training(config, COUNT);
+    recordings.fit(&other(Target::of(&gpu))).expect("it fits");
+    let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
+    let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
+    let mut trainer = trainer.expect("it compiles");
+    for (name, (_, values)) in weights {
+        trainer.set(name, &f32_bytes(values));
+    }
+    trainer.train_step().expect("a step");
+    let losses = trainer.remaining_losses().expect("a loss");
+    (trainer, losses[0].1.into())
+}
+
 /// After the first step Adam's first moment is a tenth of the gradient.
 #[test]
 fn every_kind_of_layer_trains_as_in_plain_f64() {
@@ -79,18 +101,9 @@ fn every_kind_of_layer_trains_as_in_plain_f64() {
     ];
     for other in targets {
         let Some(gpu) = common::gpu() else { return };
-        let mut recordings = Recordings::training(&config, COUNT);
-        recordings.fit(&other(Target::of(&gpu))).expect("it fits");
-        let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
-        let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
-        let mut trainer = trainer.expect("it compiles");
-        for (name, (_, values)) in &weights {
-            trainer.set(name, &f32_bytes(values));
-        }
-        trainer.train_step().expect("a step");
-        let losses = trainer.remaining_losses().expect("a loss");
+        let (trainer, loss) = after_a_step(gpu, &config, &weights, other);
         let mut worst = Worst::default();
-        worst.note("loss", by_value(&[losses[0].1.into()], &[truth.loss]));
+        worst.note("loss", by_value(&[loss], &[truth.loss]));
         for (name, gradient) in &truth.gradients {
             let moment = wide(&trainer.get(&format!("m/{name}")).expect("a moment"));
             let made: Vec<f64> = moment.iter().map(|m| m * 10.0).collect();
@@ -107,18 +120,8 @@ fn frozen_normalisation_keeps_its_running_means() {
     for (freeze, moves) in [(vec![], true), (vec!["norm".to_string()], false)] {
         let Some(gpu) = common::gpu() else { return };
         let config = Config { freeze, ..config() };
-        let (images, labels) = images();
         let weights = random_weights(&config);
-        let mut recordings = Recordings::training(&config, COUNT);
-        recordings.fit(&Target::of(&gpu)).expect("it fits");
-        let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
-        let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
-        let mut trainer = trainer.expect("it compiles");
-        for (name, (_, values)) in &weights {
-            trainer.set(name, &f32_bytes(values));
-        }
-        trainer.train_step().expect("a step");
-        trainer.remaining_losses().expect("a loss");
+        let (trainer, _) = after_a_step(gpu, &config, &weights, |target| target);
         for kind in ["gamma", "beta", "mean", "variance"] {
             let name = format!("{kind}_norm");
             let kept = trainer.get(&name).expect("a variable") == f32_bytes(&weights[&name].1);
@@ -143,18 +146,9 @@ fn training_images_are_changed_at_random() {
     let changed = plain_augment.forward(&[given(&mut pixels), given(&mut [1.0, 0.0].into_iter())]);
     let changed: Vec<f64> = changed.iter().map(|pixel| pixel.value).collect();
     let truth = plain::step(&network, &weights, &changed, &labels[..4], [1, 0]);
-    let mut recordings = Recordings::training(&config, COUNT);
-    recordings.fit(&Target::of(&gpu)).expect("it fits");
-    let batches = Batches::new(config.order, 1, config.batch_size, COUNT).expect("rows");
-    let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
-    let mut trainer = trainer.expect("it compiles");
-    for (name, (_, values)) in &weights {
-        trainer.set(name, &f32_bytes(values));
-    }
-    trainer.train_step().expect("a step");
-    let losses = trainer.remaining_losses().expect("a loss");
-    let error = by_value(&[losses[0].1.into()], &[truth.loss]);
-    assert!(error < 1e-5, "{} is off by {error:e}", losses[0].1);
+    let (_, loss) = after_a_step(gpu, &config, &weights, |target| target);
+    let error = by_value(&[loss], &[truth.loss]);
+    assert!(error < 1e-5, "{loss} is off by {error:e}");
 }
 
 #[test]
