@@ -6,21 +6,26 @@ use std::io::Cursor;
 use std::path::Path;
 
 use inception::checkpoint::WeightFile;
-use inception::config::{Config, TrainArgs};
-use inception::data::{Invert, read_images, read_labelled};
+use inception::config::{Config, Preset, TrainArgs};
+use inception::data::{Dataset, Digits, Invert, OnBadImage, Part, Wanted, read_images, read_labelled};
 use inception::metrics::METRICS_FILE;
+use inception::network::Network;
+use inception::plan::Target;
 use inception::report::{self, EVALUATION_FILE, PROFILE_FILE};
+use inception::train::Recordings;
 
 /// Reads what a file might hold.
 pub type Reader = fn(&[u8]);
 
 /// The readers, by the name of their corpus.
-pub const READERS: [(&str, Reader); 6] = [
+pub const READERS: [(&str, Reader); 8] = [
     ("labelled", labelled),
     ("images", images),
+    ("set", set),
     ("weights", weights),
     ("config_toml", config_toml),
     ("config_json", config_json),
+    ("network", network),
     ("run", run),
 ];
 
@@ -51,6 +56,35 @@ fn images(bytes: &[u8]) {
     let images = check(read_images(Path::new("digits"), Cursor::new(rest.to_vec()), invert));
     if let Some(images) = images {
         assert_eq!(images.pixels.len(), images.len() * 784);
+    }
+}
+
+/// A set of colour images: one of CIFAR-10's files, or a folder with a picture that nobody else drew; the
+/// first byte says which, and what becomes of a bad one.
+fn set(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let image = if first & 2 == 0 { [32, 32, 3] } else { [5, 9, 1] };
+    let on_bad_image = if first & 4 == 0 { OnBadImage::Fail } else { OnBadImage::Skip };
+    let wanted = Wanted { image, on_bad_image, classes: Vec::new(), part: Part::Training };
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, bytes).expect("written");
+        path
+    };
+    let path = if first & 1 == 0 {
+        write("data_batch_1.bin", rest)
+    } else {
+        write("a/good.png", include_bytes!("../assets/digits/two.png"));
+        write("b/made_up.png", rest);
+        folder.path().to_owned()
+    };
+    let Some(mut set) = check(Digits::labelled_as(&path, &wanted)) else { return };
+    let mut all = Dataset::empty(&path);
+    if check(set.read_all(&mut all, |_, _| {})).is_some() {
+        assert_eq!(all.images.pixels.len(), all.len() * image.iter().product::<usize>());
+        assert!(all.labels.iter().all(|&label| usize::from(label) < set.classes()));
     }
 }
 
@@ -94,6 +128,22 @@ fn config_json(bytes: &[u8]) {
     if let Some(config) = check(Config::from_json(text)) {
         let again = config.to_json().expect("it can be written");
         assert_eq!(Config::from_json(&again).expect("what was written can be read"), config);
+    }
+}
+
+/// A file for `--network`, which is then recorded and planned, as training would have it.
+fn network(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Some(network) = check(Network::parse(Path::new("network"), text)) else { return };
+    let base = Config { batch_size: 2, freeze: Vec::new(), ..Config::preset(Preset::Quick) };
+    let config = Config { network: Some(network), ..base };
+    let json = config.to_json().expect("it can be written");
+    if let Some(read) = check(Config::from_json(&json)) {
+        assert_eq!(read, config);
+    }
+    if check(Recordings::check(&config)).is_some() {
+        let mut recordings = Recordings::training(&config, 3);
+        check(recordings.fit(&Target::new(128 << 20, [8, 8], true)));
     }
 }
 
