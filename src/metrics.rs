@@ -149,6 +149,12 @@ impl MetricsFile {
         }
     }
 
+    /// Goes on in another folder: all rows are written there with the next [`MetricsFile::sync`].
+    pub fn moved(&mut self, folder: &Path) {
+        self.path = folder.join(METRICS_FILE);
+        self.file = None;
+    }
+
     /// Waits until all rows are on the disk. To be called before a checkpoint is saved: otherwise a
     /// power failure might keep the checkpoint and lose rows before it.
     ///

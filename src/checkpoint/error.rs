@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{MODEL_FILE, OPTIMIZER_FILE};
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::foreign::shown;
+use crate::network::Shaped;
 
 /// What can go wrong with checkpoint and weight files.
 #[derive(Debug, thiserror::Error)]
@@ -139,22 +140,36 @@ pub enum CheckpointError {
         /// Which process and since when, if that can be known.
         by: Option<String>,
     },
+    /// Another run has taken a folder whose lock was removed.
+    #[error(
+        "{} is another run's now{}, since its lock was removed", run.display(),
+        by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default()
+    )]
+    Taken {
+        /// The run's folder.
+        run: PathBuf,
+        /// Which process and since when, if that can be known.
+        by: Option<String>,
+    },
     /// The file's tensors are not by name those of the model.
     #[error(
-        "{} does not fit this model: {why}; check the names and the number of modules (maps)",
-        path.display()
+        "{} does not fit this model: {why}; {}", path.display(),
+        described.as_deref().unwrap_or("check the names and the number of modules (maps)")
     )]
     Names {
         /// The file.
         path: PathBuf,
         /// Which tensors are missing, which are too many, and what might be meant.
         why: String,
+        /// What to do about it where the model is no tutorial's: [`CheckpointError::of`].
+        described: Option<String>,
     },
     /// A tensor with other dimensions than the model's.
     #[error(
-        "{}: tensor {name} has shape {}, and this model needs {expected:?}; \
-         use the sizes (maps, reduce1x1, num_fc1, module) that the file was made with",
-        path.display(), shown(format!("{actual:?}"))
+        "{}: tensor {name} has shape {}, and this model needs {expected:?}; {}",
+        path.display(), shown(format!("{actual:?}")), described.as_deref().unwrap_or(
+            "use the sizes (maps, reduce1x1, num_fc1, module) that the file was made with"
+        )
     )]
     Shape {
         /// The file.
@@ -165,6 +180,8 @@ pub enum CheckpointError {
         actual: Vec<usize>,
         /// The model's.
         expected: Vec<usize>,
+        /// What to do about it where the model is no tutorial's: [`CheckpointError::of`].
+        described: Option<String>,
     },
     /// A tensor of other numbers than f32.
     #[error("{}: tensor {name} is of type {dtype}, and only F32 can be used; convert it first", path.display())]
@@ -232,6 +249,33 @@ impl CheckpointError {
             CheckpointError::Version { .. } => false,
             _ => true,
         }
+    }
+
+    /// In words of the model's description, where it has one: what does not fit there has no flags.
+    #[must_use]
+    pub fn of(mut self, config: &Config) -> CheckpointError {
+        let Some(network) = &config.network else { return self };
+        match &mut self {
+            CheckpointError::Names { described, .. } => {
+                let advice = "check the names of the layers in the network's description";
+                *described = Some(advice.into());
+            }
+            CheckpointError::Shape { name, described, .. } => {
+                // Moments are called by their variables.
+                let variable = name.rsplit('/').next().unwrap_or_default();
+                let has = |layer: &Shaped| layer.variables.iter().any(|(name, _)| name == variable);
+                let layer = network.shapes().into_iter().flatten().find(has);
+                *described = layer.map(|layer| {
+                    format!(
+                        "change layer {} in the network's description to what the file was made with, or \
+                         what that layer gets",
+                        layer.place
+                    )
+                });
+            }
+            _ => {}
+        }
+        self
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, why: std::io::Error) -> CheckpointError {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::CheckpointError;
+use crate::bounded;
 
 /// File name of the lock in a run's folder. The file stays when the lock is given back: a folder is
 /// free when no process holds the lock, and the system takes it from one that is killed.
@@ -30,9 +31,46 @@ impl Lock {
     /// [`CheckpointError::InUse`] when another process holds it, [`CheckpointError::Io`] when its
     /// file cannot be written, or is of another program: that stays as it is.
     pub fn take(run: &Path) -> Result<Lock, CheckpointError> {
+        Lock::take_by(run, OpenOptions::new().create(true).truncate(false))
+    }
+
+    /// Whether the folder is still held. Where the lock's file was removed, or the whole folder, it is
+    /// made anew and taken again: then what was removed. Where another file is in its place, another
+    /// run has used the folder, or does: nobody else makes it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Taken`] when the folder is another run's; else as [`Lock::take`].
+    pub fn renew(&mut self) -> Result<Option<PathBuf>, CheckpointError> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let path = self.run.join(LOCK_FILE);
+        match is_same(file, &path, &self.mark) {
+            Ok(false) => return Err(self.taken()),
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            // Ours; or what is wrong there the next write will say.
+            _ => return Ok(None),
+        }
+        let gone = if self.run.exists() { path } else { self.run.clone() };
+        std::fs::create_dir_all(&self.run)
+            .map_err(|why| CheckpointError::io("make the folder", &self.run, why))?;
+        *self = match Lock::take_by(&self.run, OpenOptions::new().create_new(true)) {
+            Ok(lock) => lock,
+            Err(CheckpointError::InUse { .. }) => return Err(self.taken()),
+            Err(CheckpointError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
+                return Err(self.taken());
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(Some(gone))
+    }
+
+    fn taken(&self) -> CheckpointError {
+        CheckpointError::Taken { run: self.run.clone(), by: holder(&self.run.join(LOCK_FILE)) }
+    }
+
+    fn take_by(run: &Path, options: &mut OpenOptions) -> Result<Lock, CheckpointError> {
         let path = run.join(LOCK_FILE);
         let failed = |why| CheckpointError::io("write", &path, why);
-        let mut file = open(&path).map_err(failed)?;
+        let mut file = open(&path, options).map_err(failed)?;
         let foreign = |why: &str| {
             let why = format!("{why}, so another program's; move it away or name another --out");
             failed(std::io::Error::other(why))
@@ -44,9 +82,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                // Some systems let nobody read what another has locked.
-                let by = std::fs::read_to_string(&path).ok().and_then(|mark| describe(&mark));
-                return Err(CheckpointError::InUse { run: run.into(), by });
+                return Err(CheckpointError::InUse { run: run.into(), by: holder(&path) });
             }
             Err(TryLockError::Error(why)) => {
                 log::warn!("cannot lock {}: {why}", path.display());
@@ -64,38 +100,33 @@ impl Lock {
         written.and_then(|()| file.write_all(mark.as_bytes())).map_err(failed)?;
         Ok(Lock { run: run.into(), mark, file: Some(file) })
     }
-
-    /// Whether the folder was removed since it was taken. If so, it is made anew and taken again.
-    ///
-    /// # Errors
-    /// As [`Lock::take`], also when another process has taken the folder made anew.
-    pub fn renew(&mut self) -> Result<bool, CheckpointError> {
-        if self.file.is_none() {
-            return Ok(false);
-        }
-        match std::fs::read_to_string(self.run.join(LOCK_FILE)) {
-            Ok(mark) if mark != self.mark => {
-                Err(CheckpointError::InUse { run: self.run.clone(), by: describe(&mark) })
-            }
-            Err(why) if why.kind() == ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.run)
-                    .map_err(|why| CheckpointError::io("make the folder", &self.run, why))?;
-                *self = Lock::take(&self.run)?;
-                Ok(true)
-            }
-            // Ours; or locked to readers, where no open file can be removed either.
-            _ => Ok(false),
-        }
-    }
 }
 
 /// Opens the lock, or makes it; never what a link of its name leads to.
-fn open(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+fn open(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    options.read(true).write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW);
     options.open(path)
+}
+
+/// Whether the file at `path` is the one that is open. A number that is in use is given to no other.
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path, _mark: &str) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let [held, there] = [file.metadata()?, std::fs::symlink_metadata(path)?];
+    Ok((held.dev(), held.ino()) == (there.dev(), there.ino()))
+}
+
+/// Whether the file at `path` holds the mark. One that is locked to readers cannot be removed either.
+#[cfg(not(unix))]
+fn is_same(_file: &File, path: &Path, mark: &str) -> std::io::Result<bool> {
+    Ok(std::fs::read_to_string(path)? == mark)
+}
+
+/// What the lock at `path` says of who holds it. Some systems let nobody read what another has locked.
+fn holder(path: &Path) -> Option<String> {
+    describe(&bounded::read_text(path, LONGEST).ok()?)
 }
 
 fn now() -> u64 {

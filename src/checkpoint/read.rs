@@ -143,7 +143,7 @@ impl WeightFile {
         let path = self.path.clone();
         let Some(info) = self.header.info(name) else {
             let why = format!("it lacks the tensor {name}");
-            return Err(CheckpointError::Names { path, why });
+            return Err(CheckpointError::Names { path, why, described: None });
         };
         let name_of = || name.to_string();
         if info.dtype != Dtype::F32 {
@@ -159,6 +159,7 @@ impl WeightFile {
                 name: name_of(),
                 actual: info.shape.clone(),
                 expected: shape.to_vec(),
+                described: None,
             });
         }
         // In bounds: the header's offsets were checked against the file's length on opening.
@@ -176,7 +177,10 @@ impl WeightFile {
         let wanted: std::collections::HashSet<&str> = expected.into_iter().collect();
         let extra: Vec<&str> = found.into_iter().filter(|name| !wanted.contains(name)).collect();
         match super::names::complaint(&missing, &extra) {
-            Some(why) => Err(CheckpointError::Names { path: self.path.clone(), why }),
+            Some(why) => {
+                let path = self.path.clone();
+                Err(CheckpointError::Names { path, why, described: None })
+            }
             None => Ok(()),
         }
     }

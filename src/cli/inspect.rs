@@ -63,7 +63,8 @@ pub(super) fn run(command: InspectCommand, global: &Global) -> Result<(), Failur
     let recordings = Recordings::inference_by(1, &config, 1);
     let parameters = recordings.parameters();
     let auxiliary = config.network().auxiliary_variables().map_err(SizeError::from)?;
-    let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
+    let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters);
+    let tensors = tensors.map_err(|error| error.of(&config))?;
     let images = images(&command, &config)?;
     if let Some(images) = &images {
         network::check_fits(&config, &images.path, images.shape())?;

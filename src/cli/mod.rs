@@ -30,7 +30,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::terminal::{
-    bytes, cannot_print, print_results, progress_bar, say, say_above, so_far, warn,
+    bytes, cannot_print, print_results, progress_bar, quoted, say, say_above, so_far, steps, warn,
     while_preparing, while_saying,
 };
 use crate::config::ConfigError;

@@ -106,7 +106,8 @@ fn with_weights(
     let mut recordings = Recordings::inference(config, images.len());
     let parameters = recordings.parameters();
     let auxiliary = config.network().auxiliary_variables().map_err(SizeError::from)?;
-    let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters)?;
+    let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters);
+    let tensors = tensors.map_err(|error| error.of(config))?;
     let gpu = open_gpu(global)?;
     let (target, gpu) = match images.len() < held(config) {
         true => (global.untuned(&gpu), gpu),

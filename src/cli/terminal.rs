@@ -4,6 +4,7 @@
 //! `NO_COLOR` (<https://no-color.org>).
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,25 @@ pub(super) fn print_results(text: &str) -> Result<(), Failure> {
 /// Why results are not where they were to go.
 pub(super) fn cannot_print(why: &std::io::Error) -> String {
     format!("cannot write to stdout: {why}; the results are lost or cut short")
+}
+
+/// `1 step`, `20,000 steps`.
+pub(super) fn steps(count: u64) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} step{ending}", thousands(count))
+}
+
+/// A path as a shell takes it, for commands to copy.
+pub(super) fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    // What begins so would be a flag.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    let plain = |c: char| c.is_alphanumeric() || "_-./\\:,+=@%".contains(c);
+    match cfg!(windows) {
+        _ if path.chars().all(|c| plain(c) && (cfg!(windows) || c != '\\')) => path,
+        true => format!("\"{path}\""),
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 /// A remark on stderr.

@@ -4,6 +4,7 @@ mod out;
 mod profile;
 mod recover;
 mod report;
+mod rescue;
 mod result;
 mod resume;
 mod run;
@@ -21,7 +22,7 @@ use self::report::Shown;
 use self::resume::{check_config, check_data, load};
 use self::run::{Outputs, Run};
 use super::samples::Samples;
-use super::{Failure, Global, bytes, open_gpu, say, thousands, warn, while_preparing};
+use super::{Failure, Global, bytes, open_gpu, say, steps, thousands, warn, while_preparing};
 use crate::checkpoint::{Checkpoint, Lock, Tensor, WeightFile};
 use crate::config::TrainArgs;
 use crate::data::Batches;
@@ -138,7 +139,8 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let done = origin.map_or(0, |origin| origin.step);
     if done > config.steps {
         return Err(Failure::new(format!(
-            "the checkpoint has {done} steps already and --steps is {}; give a larger --steps",
+            "the checkpoint has {} already and --steps is {}; give a larger --steps",
+            steps(done),
             config.steps
         )));
     }
@@ -152,7 +154,8 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         )));
     }
     if done == config.steps {
-        say(&format!("all {done} steps are done; a larger --steps goes on"));
+        let all = if done == 1 { "the only step is".into() } else { format!("all {} are", steps(done)) };
+        say(&format!("{all} done; a larger --steps goes on"));
     }
     let samples = Samples::load(&config)?;
     config.classes.clone_from(&samples.names);
@@ -167,9 +170,10 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let parameters = recordings.parameters();
     model::check_patterns("--reset", &command.reset, &parameters)?;
     if let Some(checkpoint) = &resumed {
-        checkpoint.model.tensors_matching(&parameters)?;
+        checkpoint.model.tensors_matching(&parameters).map_err(|error| error.of(&config))?;
     } else if let Some(file) = &initial {
-        file.tensors_but(|name| model::is_chosen(&command.reset, name), &parameters)?;
+        let tensors = file.tensors_but(|name| model::is_chosen(&command.reset, name), &parameters);
+        tensors.map_err(|error| error.of(&config))?;
     }
     let random = |name| initial.is_none() || model::is_chosen(&command.reset, name);
     let frozen = |name| model::is_chosen(&config.freeze, name);

@@ -242,7 +242,9 @@ fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<TrainArgs, ConfigError> {
-    toml::from_str(text).map_err(|error| {
+    // First as what TOML can hold, which is less than some of the fields.
+    let given = toml::from_str::<Table>(text).and_then(|_| toml::from_str(text));
+    given.map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|&b| b == b'\n').count() + 1;
         ConfigError::Toml {

@@ -86,8 +86,8 @@ pub enum ImportError {
 impl From<CheckpointError> for ImportError {
     fn from(error: CheckpointError) -> ImportError {
         match error {
-            CheckpointError::Names { path, why } => ImportError::Names { path, why },
-            CheckpointError::Shape { path, name, actual, expected } => {
+            CheckpointError::Names { path, why, .. } => ImportError::Names { path, why },
+            CheckpointError::Shape { path, name, actual, expected, .. } => {
                 ImportError::Shape { path, name, actual, expected }
             }
             CheckpointError::Header { .. } => ImportError::NoStateDict(error),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::cli::thousands;
+use crate::cli::{steps, thousands};
 use crate::config::Config;
 use crate::inspect::{Distribution, Sparsity};
 
@@ -69,7 +69,7 @@ pub(super) struct Picture {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let after =
-            self.step.map_or(String::new(), |step| format!(" after {} steps", thousands(step)));
+            self.step.map_or(String::new(), |step| format!(" after {}", steps(step)));
         writeln!(
             f,
             "{}{after}: {} parameters, {} multiply-accumulates an image\n",

@@ -1,6 +1,6 @@
 //! `train --profile-every`: now and then a step whose passes are timed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::TrainCommand;
 use super::run::Run;
@@ -42,6 +42,11 @@ impl Profiling {
         Ok((Some(Profiling { every, path, ceiling, facts, runs: Runs::default() }), gpu))
     }
 
+    /// Goes on in another folder.
+    pub(super) fn moved(&mut self, out: &Path) {
+        self.path = out.join(PROFILE_FILE);
+    }
+
     /// Times a step and renews the file.
     fn step(&mut self, trainer: &mut Trainer, config: &Config) -> Result<(), Failure> {
         let timed = trainer.timed_step()?;
@@ -70,10 +75,13 @@ impl Run {
     /// drivers compile, so it is never timed.
     pub(super) fn step(&mut self) -> Result<Vec<(u64, f32)>, Failure> {
         let next = self.trainer.step() + 1;
-        let due = |profiling: &&mut Profiling| {
+        let due = |profiling: &Profiling| {
             next.is_multiple_of(profiling.every) && next > self.first_step + 1
         };
-        match self.profiling.as_mut().filter(due) {
+        let due = self.profiling.as_ref().is_some_and(due);
+        // What is wrong with the folder, the next save says.
+        let due = due && self.hold_folder().is_ok();
+        match self.profiling.as_mut().filter(|_| due) {
             Some(profiling) => {
                 profiling.step(&mut self.trainer, &self.config)?;
                 Ok(self.trainer.arrived_losses()?)

@@ -2,7 +2,7 @@
 
 use super::run::Run;
 use super::{TrainCommand, prepare};
-use crate::cli::{Failure, Global, say, warn};
+use crate::cli::{Failure, Global, say, steps, warn};
 
 /// Trains and reports. What a new device does is what `--resume` does: it begins with the newest
 /// checkpoint, and drops what was measured after it. Without a checkpoint it begins anew.
@@ -40,10 +40,11 @@ fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
         false => run.report(),
     });
     command.resume |= run.has_checkpoint();
+    command.out.clone_from(&run.out); // it may have had to move
     ended.map_err(|failure| match failure.ends_device {
         true => {
             command.lose_device_at.drain(..1.min(command.lose_device_at.len()));
-            run.lost_device(failure, stopped)
+            run.lost_device(failure, stopped, command.resume)
         }
         false => failure,
     })
@@ -51,10 +52,12 @@ fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
 
 impl Run {
     /// The failure with what it means for the run, which is not tried again when it was to stop.
-    fn lost_device(&self, failure: Failure, stopped: bool) -> Failure {
+    fn lost_device(&self, failure: Failure, stopped: bool, resumed: bool) -> Failure {
         self.bar.finish_and_clear();
         let (step, kept) = (self.trainer.step(), self.kept());
-        let message = format!("{}. {step} steps had been begun; {kept}", failure.message);
-        Failure { message, ends_device: !stopped, ..failure }
+        let message = format!("{}. {} had been begun; {kept}", failure.message, steps(step));
+        // One that was resumed, and has saved nothing in the folder it had to move to, cannot begin anew.
+        let again = !stopped && (self.has_checkpoint() || !resumed);
+        Failure { message, ends_device: again, ..failure }
     }
 }

@@ -108,8 +108,9 @@ impl Run {
     /// was begun, which matters more; what cannot be written is said once and stops nothing.
     pub(super) fn show(&mut self) -> Result<(), Failure> {
         let Some(evaluation) = self.shown.evaluation.take() else { return Ok(()) };
+        let held = self.hold_folder();
         if let Some(out) = &self.out
-            && let Err(failure) = renew(out, &self.config, &evaluation)
+            && let Err(failure) = held.and_then(|_| renew(out, &self.config, &evaluation))
         {
             self.warn_once(&failure.message);
         }

@@ -2,7 +2,7 @@
 
 use super::run::Run;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, network, print_results, say, thousands};
+use crate::cli::{Failure, network, print_results, quoted, say, steps, thousands};
 use crate::metrics::Row;
 use crate::report::Split;
 
@@ -22,6 +22,7 @@ impl Run {
             metrics.append(&row);
         }
         self.evaluated(Split::Test, &probabilities, &confusion)?;
+        self.keep()?;
         self.show()?;
         if self.json {
             let summary = serde_json::json!({
@@ -38,12 +39,12 @@ impl Run {
             return self.check_kept();
         }
         let mut result = format!(
-            "test accuracy {:.2} % ({} of {} {}) after {} steps in {seconds:.1} s",
+            "test accuracy {:.2} % ({} of {} {}) after {} in {seconds:.1} s",
             accuracy * 100.0,
             thousands(confusion.correct()),
             thousands(confusion.total()),
             self.config.noun(),
-            thousands(step),
+            steps(step),
         );
         match &self.out {
             Some(out) if self.check_saved().is_ok() => {
@@ -58,6 +59,7 @@ impl Run {
 
     /// Fails when the folder lacks something of the run.
     fn check_kept(&mut self) -> Result<(), Failure> {
+        self.hold_folder()?;
         self.check_saved()?;
         match &mut self.metrics {
             Some(metrics) => Ok(metrics.sync()?),
@@ -66,8 +68,9 @@ impl Run {
     }
 
     /// Says how to go on with a run that was asked to stop.
-    pub(super) fn stopped(&self) -> Result<(), Failure> {
+    pub(super) fn stopped(&mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
+        self.keep()?;
         self.check_saved()?;
         let step = thousands(self.trainer.step());
         let Some(out) = &self.out else {
@@ -75,7 +78,7 @@ impl Run {
                 "stopped after step {step}, and nothing is saved; give --out DIR to keep the weights"
             )));
         };
-        let out = out.display();
+        let out = quoted(out);
         say(&format!("stopped after step {step}; `inception train --resume --out {out}` goes on"));
         Ok(())
     }

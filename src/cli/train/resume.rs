@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::bounded;
 use crate::checkpoint::{self, CONFIG_FILE, Checkpoint, Origin};
 use crate::cli::samples::Samples;
-use crate::cli::{Failure, warn};
+use crate::cli::{Failure, quoted, warn};
 use crate::config::{Config, TrainArgs};
 use crate::foreign::shown;
 
@@ -48,8 +48,9 @@ pub(super) fn check_data(
         return Ok(());
     }
     Err(Failure::new(format!(
-        "{what}; put the former file back, give --train {path} to go on with this one, or begin another \
-         run from its weights with --init-weights"
+        "{what}; put the former file back, give --train {} to go on with this one, or begin another \
+         run from its weights with --init-weights",
+        quoted(&config.train)
     )))
 }
 

@@ -16,8 +16,8 @@ use crate::train::Snapshot;
 
 /// The checkpoints of a run.
 pub(super) struct Saver {
-    out: PathBuf,
-    lock: Lock,
+    pub(super) out: PathBuf,
+    pub(super) lock: Lock,
     /// Step of the newest one.
     saved: Option<u64>,
     /// Best validation accuracy among them.
@@ -44,6 +44,11 @@ impl Saver {
     pub(super) fn new(out: PathBuf, lock: Lock, saved: Option<u64>) -> Saver {
         let best = saved.and_then(|_| checkpoint::best_accuracy(&out));
         Saver { out, lock, saved, best, begun: Instant::now(), writing: None, failed: None }
+    }
+
+    /// From now on into another folder, in which nothing is saved yet.
+    pub(super) fn moved(&mut self, out: PathBuf, lock: Lock) {
+        (self.out, self.lock, self.saved, self.best) = (out, lock, None, None);
     }
 
     fn is_due(&self, every: Every, step: u64, accuracy: Option<f64>) -> bool {
@@ -106,12 +111,9 @@ impl Run {
     }
 
     fn begin_saving(&mut self, origin: Origin) -> Result<(), Failure> {
+        self.hold_folder()?;
         let Some(saver) = &mut self.saver else { return Ok(()) };
         saver.begun = Instant::now();
-        if saver.lock.renew()? {
-            let out = saver.out.display();
-            self.bar.suspend(|| warn(&format!("{out} was removed; it is made anew")));
-        }
         if let Some(metrics) = &mut self.metrics {
             metrics.sync()?;
         }
