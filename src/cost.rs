@@ -103,7 +103,7 @@ pub(crate) fn weight(pass: &Pass, recording: &Recording) -> u64 {
     let work = Work::new(pass, recording);
     let (product_flop, other_flop) = work.flop();
     let bytes: u64 = pass.tensors.iter().map(|bound| work.bytes(bound)).sum();
-    product_flop + other_flop + 10 * bytes
+    product_flop.saturating_add(other_flop).saturating_add(10 * bytes)
 }
 
 /// The device's own copy of a tensor, which no shader describes.
@@ -169,8 +169,9 @@ impl<'a> Work<'a> {
             (Some(product), _) => (product, updated),
             (None, "adam") => (0, self.elements_of("w") * ADAM),
             (None, _) => {
+                let window = self.constant("KERNEL").unwrap_or(1);
                 let elements = self.pass.tensors.iter().map(|bound| self.elements(bound)).max();
-                (0, elements.unwrap_or(0) * self.constant("KERNEL").unwrap_or(1).pow(2))
+                (0, elements.unwrap_or(0).saturating_mul(window.saturating_pow(2)))
             }
         }
     }

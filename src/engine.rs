@@ -25,7 +25,7 @@ use self::wait::wait;
 use crate::cost::weight;
 use crate::dispatch::{check_names, workgroups};
 use crate::gpu::{Gpu, Heard};
-use crate::plan::LONGEST;
+use crate::plan::{LONGEST, SMALLER};
 use crate::recording::{COPY, Pass, Recording};
 use crate::timing::Queries;
 
@@ -205,8 +205,7 @@ impl Engine {
                 let bytes = info.shard_bytes(bound.shard);
                 if bytes > limit && !info.image {
                     let reason = format!(
-                        "tensor {} takes {bytes} bytes, the limit for one buffer is {limit}; lower \
-                         --batch-size or what the layers make (--maps, --num-fc1)",
+                        "tensor {} takes {bytes} bytes, the limit for one buffer is {limit}; {SMALLER}",
                         info.name
                     );
                     return Err(self.refused(pass, reason));
@@ -312,7 +311,9 @@ impl Engine {
         // The first of these explains the others.
         match (lost, memory) {
             (Some(reason), _) => Err(EngineError::Lost { adapter, doing, reason }),
-            (None, true) => Err(EngineError::Memory { adapter, what: what(), held }),
+            (None, true) => {
+                Err(EngineError::Memory { adapter, what: what(), held, advice: SMALLER })
+            }
             (None, false) => Err(EngineError::Device { adapter, reason: others.join("; ") }),
         }
     }

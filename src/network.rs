@@ -14,6 +14,7 @@
 //! Each layer gets what the one before made. What the layers compute stands in [`crate::ops`]; how they
 //! are recorded, in [`crate::model`].
 
+mod checks;
 mod forms;
 mod parse;
 mod shapes;

@@ -75,7 +75,8 @@ impl Trainer {
             engine.set_longest_submission(longest);
         }
         let mut compile = |recording: Option<&Recording>| {
-            recording.map(|recording| engine.compile(recording)).transpose()
+            let compiled = recording.map(|recording| engine.compile(recording)).transpose();
+            compiled.map_err(|error| error.advising(recordings.advice()))
         };
         let inference = compile(recordings.inference_passes())?;
         let training = compile(recordings.training_passes())?;
@@ -96,7 +97,8 @@ impl Trainer {
             trainer.write_bytes(id, labels);
         }
         if trainer.training.is_some() {
-            trainer.engine.make_room(1, LOSSES_IN_FLIGHT + 1)?;
+            let room = trainer.engine.make_room(1, LOSSES_IN_FLIGHT + 1);
+            room.map_err(|error| error.advising(trainer.recordings.advice()))?;
         }
         Ok(trainer)
     }
@@ -194,7 +196,8 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::snapshot`].
     pub async fn make_room_for_snapshots_async(&self) -> Result<(), EngineError> {
-        let Snapshot { weights, moments, .. } = self.snapshot()?;
+        let snapshot = self.snapshot().map_err(|error| error.advising(self.recordings.advice()))?;
+        let Snapshot { weights, moments, .. } = snapshot;
         for (_, copied) in weights.into_iter().chain(moments) {
             copied.read_async(|_| {}).await?;
         }

@@ -126,7 +126,8 @@ fn only_a_new_device_helps_against_a_loss_and_a_hang() {
     };
     let hangs = EngineError::Hangs { adapter: adapter.clone(), doing, patience: Duration::ZERO };
     assert!(lost.ends_device() && hangs.ends_device());
-    let memory = EngineError::Memory { adapter: adapter.clone(), what: reason.clone(), held: 0 };
+    let memory =
+        EngineError::Memory { adapter: adapter.clone(), what: reason.clone(), held: 0, advice: "" };
     let device = EngineError::Device { adapter: adapter.clone(), reason: reason.clone() };
     let pass = EngineError::Pass { pass: String::new(), adapter, reason };
     assert!([memory, device, pass].iter().all(|error| !error.ends_device()));

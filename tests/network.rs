@@ -134,10 +134,10 @@ fn a_file_is_read_and_written_alike() {
 
 /// Each mistake by one change of [`GOOD`], and what is said.
 #[rustfmt::skip]
-const WRONG: [(&str, &str, &str); 23] = [
+const WRONG: [(&str, &str, &str); 27] = [
     ("[9, 8, 2]", "[9, 0, 2]", "line 1: image is 0; it must be from 1 to 1048576"),
     ("[9, 8, 2]", "[9, 8]", "line 1: invalid length 2, expected an array of length 3"),
-    ("size = 3", "size = 0", "line 3: layer 1, conv \"a\": size is 0; it must be from 1 to 1048576"),
+    ("size = 3", "size = 0", "line 3: layer 1, conv \"a\": size is 0; on 9 pixels it must be from 1 to 64"),
     ("size = 3", "size = -3", "line 3: invalid value: integer `-3`, expected usize"),
     ("size = 3, ", "", "line 3: missing field `size`"),
     ("size = 3", "kernel = 3", "line 3: unknown field `kernel`, expected one of `name`, `size`, `stride`, `padding`, `out`, `bias`, `relu`"),
@@ -158,6 +158,10 @@ const WRONG: [(&str, &str, &str); 23] = [
     ("softmax = { name = \"b\", classes = 3 }", "dense = { name = \"b\", out = 3 }", "line 5: layer 3, dense \"b\": softmax must be the last layer, and no other"),
     ("classes = 3", "classes = 1", "line 5: layer 3, softmax \"b\": classes is 1; it must be 2 or more, and the same in all classifiers"),
     ("layers = [", "layers = [[", "line 6: unclosed array"),
+    ("size = 3", "size = 65", "line 3: layer 1, conv \"a\": size is 65; on 9 pixels it must be from 1 to 64"),
+    ("max_pool = { size = 2, padding = \"valid\" }", "avg_pool = { size = 1000001 }", "line 4: layer 2, avg_pool: size is 1000001; on 5 pixels it must be from 1 to 64"),
+    ("max_pool = { size = 2, padding = \"valid\" }", "lrn = { radius = 1048576 }", "line 4: layer 2, lrn: radius is 1048576; it must be from 1 to 64"),
+    ("max_pool = { size = 2, padding = \"valid\" }", "lrn = { radius = 0 }", "line 4: layer 2, lrn: radius is 0; it must be from 1 to 64"),
 ];
 
 #[test]
@@ -183,6 +187,20 @@ fn each_mistake_is_named_with_its_line() {
     let text = GOOD.replace("{ max_pool = { size = 2, padding = \"valid\" } }", &deep);
     let error = parse(&text).expect_err("deep");
     assert!(error.contains("layers may stand 8 deep in others"), "{error}");
+    let branches = |count: usize| {
+        let all = vec!["[{ lrn = { radius = 64 } }]"; count].join(", ");
+        let concat = format!("{{ concat = {{ name = \"c\", branches = [{all}] }} }}");
+        parse(&GOOD.replace("{ max_pool = { size = 2, padding = \"valid\" } }", &concat))
+    };
+    let said = "in net.toml, line 4: layer 2, concat \"c\": it has 65 branches; 64 are the most";
+    assert_eq!(branches(65).expect_err("too many"), said);
+    branches(64).expect("so many may be");
+    // A window that reaches twice over a larger image is none too large.
+    let large = GOOD.replace("[9, 8, 2]", "[40, 40, 2]");
+    for (size, fits) in [(80, true), (81, false)] {
+        let size = large.replace("size = 3, stride = 2, padding = 1", &format!("size = {size}"));
+        assert_eq!(parse(&size).is_ok(), fits, "{size}");
+    }
     let empty = parse("image = [2, 2, 1]\nlayers = []").expect_err("empty");
     assert_eq!(empty, "in net.toml, line 1: layers is empty; the last must be softmax");
 }
@@ -196,5 +214,9 @@ fn what_cannot_be_counted_is_said_and_not_recorded() {
     let start =
         "the network is too large for any adapter: tensor batch [100, 1000000, 1000000, 1000000]";
     assert!(error.starts_with(start), "{error}");
+    assert!(error.ends_with("lower what the network's layers make"), "{error}");
+    // Where the batch of training is the larger one, a smaller one helps.
+    let config = Config { batch_size: 101, ..config };
+    let error = Recordings::check(&config).expect_err("too large").to_string();
     assert!(error.ends_with("lower what the network's layers make, or --batch-size"), "{error}");
 }

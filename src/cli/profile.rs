@@ -125,7 +125,10 @@ fn prepare(
     Recordings::check(config)?;
     let mut recordings = Recordings::training(config, samples.labels.len());
     let parameters = recordings.parameters();
-    let tensors = file.as_ref().map(|file| file.tensors_matching(&parameters).map_err(|e| e.of(config))).transpose()?;
+    let tensors = file
+        .as_ref()
+        .map(|file| file.tensors_matching(&parameters).map_err(|e| e.of(config)))
+        .transpose()?;
     let gpu = open_gpu(global)?;
     samples.check(config, &gpu)?;
     let (ceiling, gpu) = global.ceiling(gpu, command.measure_limits)?;

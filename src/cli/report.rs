@@ -1,12 +1,10 @@
 //! `inception report`: a run's page made again, or several runs compared.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Failure, print_results};
-use crate::bounded;
 use crate::report::{self, REPORT_FILE};
 
 /// Make the report of a run again, or one that compares several runs
@@ -21,9 +19,13 @@ pub(super) struct ReportCommand {
     /// Folders that `train --out` has written
     #[arg(value_name = "DIR", required = true)]
     runs: Vec<PathBuf>,
-    /// The file to write [default: report.html in the run's folder; of several, compare.html here]
+    /// The file to write [default: report.html in the run's folder; of several, compare.html in the
+    /// current folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the file also where it is no report
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
@@ -40,19 +42,13 @@ pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
         [dir] => dir.join(REPORT_FILE),
         _ => Path::new("compare.html").into(),
     });
-    if is_something_else(&out) {
+    if !command.overwrite && report::is_of_others(&out) {
         return Err(Failure::new(format!(
-            "{} is there and is no report; give another --out, or remove it",
+            "{} is there and was not made by `inception report`; give another --out, or --overwrite to \
+             replace it",
             out.display()
         )));
     }
     report::write(&out, &report::html(&runs))?;
     print_results(&out.display().to_string())
-}
-
-/// Whether a file is there that does not begin as a page does.
-fn is_something_else(path: &Path) -> bool {
-    let mut begin = Vec::new();
-    let read = bounded::open(path).and_then(|file| file.take(15).read_to_end(&mut begin));
-    read.is_ok() && !begin.is_empty() && !begin.eq_ignore_ascii_case(b"<!DOCTYPE html>")
 }

@@ -59,7 +59,9 @@ pub(super) fn quoted(path: &Path) -> String {
     let path = if path.starts_with('-') { format!("./{path}") } else { path };
     let plain = |c: char| c.is_alphanumeric() || "_-./\\:,+=@%".contains(c);
     match cfg!(windows) {
-        _ if path.chars().all(|c| plain(c) && (cfg!(windows) || c != '\\')) => path,
+        _ if !path.is_empty() && path.chars().all(|c| plain(c) && (cfg!(windows) || c != '\\')) => {
+            path
+        }
         true => format!("\"{path}\""),
         false => format!("'{}'", path.replace('\'', "'\\''")),
     }
@@ -109,10 +111,17 @@ pub(super) fn progress_bar(length: u64, template: &str) -> ProgressBar {
     ProgressBar::new(length).with_style(style)
 }
 
+/// Moves the bar on by itself each so many milliseconds: by a thread, which nobody needs who sees no bar.
+pub(super) fn keep_ticking(bar: &ProgressBar, milliseconds: u64) {
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(milliseconds));
+    }
+}
+
 /// Shows what is being done, and for how long, while it is done: for work that cannot be counted.
 pub(super) fn while_saying<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let bar = progress_bar(0, "{spinner} {msg} {elapsed}").with_message(what.to_string());
-    bar.enable_steady_tick(Duration::from_millis(100));
+    keep_ticking(&bar, 100);
     let result = work();
     bar.finish_and_clear();
     result
@@ -131,7 +140,7 @@ pub(super) fn while_preparing<T>(gpu: Gpu, work: impl FnOnce(Gpu) -> T) -> T {
     let template = "{spinner} preparing the network: kernels {kernels}, {elapsed}";
     let bar = progress_bar(0, template);
     bar.set_style(bar.style().with_key("kernels", key));
-    bar.enable_steady_tick(Duration::from_millis(100));
+    keep_ticking(&bar, 100);
     let result = work(gpu);
     bar.finish_and_clear();
     result
@@ -166,5 +175,34 @@ pub(super) fn bytes(count: u64) -> String {
         c if c >= 1e9 => format!("{:.2} GB", c / 1e9),
         c if c >= 1e6 => format!("{:.1} MB", c / 1e6),
         c => format!("{:.1} kB", c / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn paths_are_quoted_where_a_shell_needs_it() {
+        for (path, shown) in [
+            ("runs/a-1_b.2", "runs/a-1_b.2"),
+            ("größer/数字", "größer/数字"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME/`x`;*", "'$HOME/`x`;*'"),
+            ("a\\b", "'a\\b'"),
+            ("-x", "./-x"),
+            ("-x y", "'./-x y'"),
+            ("~/x", "'~/x'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), shown);
+        }
+    }
+
+    #[test]
+    fn one_step_is_no_steps() {
+        assert_eq!([0, 1, 2, 20_000].map(steps), ["0 steps", "1 step", "2 steps", "20,000 steps"]);
     }
 }

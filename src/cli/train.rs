@@ -87,6 +87,10 @@ pub(super) struct TrainCommand {
     hang_instead: bool,
 }
 
+/// Operations of a training step above which it is said beforehand that one takes long: some twenty times
+/// those of GoogLeNet.
+const LONG: u64 = 10_000_000_000_000;
+
 /// Which steps are checked.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum CheckNumbers {
@@ -154,7 +158,8 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         )));
     }
     if done == config.steps {
-        let all = if done == 1 { "the only step is".into() } else { format!("all {} are", steps(done)) };
+        let all =
+            if done == 1 { "the only step is".into() } else { format!("all {} are", steps(done)) };
         say(&format!("{all} done; a larger --steps goes on"));
     }
     let samples = Samples::load(&config)?;
@@ -197,6 +202,13 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         thousands(samples.test().len() as u64),
         config.noun(),
     ));
+    if recordings.step_operations() > LONG {
+        warn(&format!(
+            "a training step is some {} billion operations, which takes a processor minutes or hours; \
+             smaller windows, images, layers or a lower --batch-size make it less",
+            thousands(recordings.step_operations() / 1_000_000_000)
+        ));
+    }
     // All that can be wrong with the input has been found; a folder that cannot be written is
     // better found now than after the first evaluation.
     let saver = open_out(command, lock, resumed.as_ref())?;

@@ -17,9 +17,8 @@ pub enum EngineError {
     },
     /// The device has no memory left.
     #[error(
-        "{adapter} has no memory left for {what}, {held} bytes being in use by this program: lower \
-         --batch-size or what the layers make (--maps, --num-fc1), close other programs that use the GPU, or try another \
-         --adapter"
+        "{adapter} has no memory left for {what}, {held} bytes being in use by this program: {advice}, \
+         close other programs that use the GPU, or try another --adapter"
     )]
     Memory {
         /// The adapter's name.
@@ -28,6 +27,8 @@ pub enum EngineError {
         what: String,
         /// Bytes that tensors have already.
         held: u64,
+        /// What takes less.
+        advice: &'static str,
     },
     /// The device is gone, with all that it held.
     #[error(
@@ -78,6 +79,14 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// With this advice, where it is about memory.
+    pub(crate) fn advising(mut self, better: &'static str) -> EngineError {
+        if let EngineError::Memory { advice, .. } = &mut self {
+            *advice = better;
+        }
+        self
+    }
+
     /// Whether the device is of no use any more, so that only a new one can go on.
     pub fn ends_device(&self) -> bool {
         matches!(self, EngineError::Lost { .. } | EngineError::Hangs { .. })

@@ -61,7 +61,9 @@ impl Pipelines {
         };
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
         let done = std::thread::scope(|scope| {
-            let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            // Out of memory there may be none but this thread, which does all then.
+            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+            let workers: Vec<_> = (1..threads).filter_map(spawn).collect();
             let mut done = work();
             for worker in workers {
                 match worker.join() {

@@ -1,5 +1,7 @@
 //! Initial values of the variables.
 
+use std::sync::Mutex;
+
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64Mcg;
@@ -56,16 +58,19 @@ fn normal(name: &str, count: usize, deviation: f32, bound: f32, seed: u64) -> Ve
             }
         }
     };
-    // The first part on this thread: in a browser there is no other.
-    let mut parts = values.chunks_mut(per_thread).enumerate();
-    let own = parts.next();
-    std::thread::scope(|scope| {
-        for (part, values) in parts {
-            scope.spawn(move || draw(part, values));
-        }
-        if let Some((part, values)) = own {
+    let parts = Mutex::new(values.chunks_mut(per_thread).enumerate());
+    let next = || parts.lock().unwrap_or_else(|e| e.into_inner()).next();
+    let work = || {
+        while let Some((part, values)) = next() {
             draw(part, values);
         }
+    };
+    // Where there is no other thread, as in a browser or out of memory, this one draws all.
+    std::thread::scope(|scope| {
+        for _ in 1..count.div_ceil(per_thread) {
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
     values
 }

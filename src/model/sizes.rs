@@ -34,7 +34,10 @@ pub enum SizeError {
 pub fn check_sizes(config: &Config, batch: usize) -> Result<(), SizeError> {
     let network = config.network();
     let advice = match config.network {
+        // A batch of inference may be the larger one, whatever that of training.
+        None if config.batch_size < batch => "--maps, --reduce1x1 or --num-fc1",
         None => "--maps, --reduce1x1, --num-fc1 or --batch-size",
+        Some(_) if config.batch_size < batch => "what the network's layers make",
         Some(_) => "what the network's layers make, or --batch-size",
     };
     let mut tensors = Vec::new();

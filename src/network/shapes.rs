@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::{Auxiliary, BatchNorm, Concat, Conv, Layer, Lrn, Network, Numbers};
-use crate::config::Module;
+use super::checks::{
+    check_lrn, check_norm, convolution, joined_channels, maps, size, variables, windows,
+};
+use super::{Auxiliary, Concat, Layer, Network, Numbers};
 use crate::foreign::start;
-use crate::ops::Padding;
 
-/// The largest extent, window, stride and number of channels or classes. No product of a layer's sizes
-/// overflows 64 bits.
-const MAX_SIZE: usize = 1 << 20;
 /// The largest window of a max-pool, whose kernel has lines for each of its places.
 const MAX_POOL: usize = 64;
+/// The most branches of a layer, each with kernels and a share of the copying.
+const MAX_BRANCHES: usize = 64;
 /// The most layers, those of branches and auxiliary classifiers included.
 const MAX_LAYERS: usize = 1000;
 /// Letters of a name.
@@ -199,6 +199,10 @@ impl Walk {
         if all.branches.is_empty() {
             return Err("branches is empty; there must be at least one".into());
         }
+        let count = all.branches.len();
+        if count > MAX_BRANCHES {
+            return Err(format!("it has {count} branches; {MAX_BRANCHES} are the most"));
+        }
         let within = format!("{within}{}/", all.name);
         let mut joined: Option<Vec<usize>> = None;
         for branch in &all.branches {
@@ -298,102 +302,4 @@ impl Layer {
 fn called(layer: &Layer) -> String {
     let name = layer.name().map(|name| format!(" \"{}\"", start(name, MAX_NAME)));
     format!("{}{}", layer.kind(), name.unwrap_or_default())
-}
-
-fn convolution(conv: &Conv, x: [usize; 3], within: &str) -> Result<Shaped, String> {
-    let [height, width, channels] = x;
-    let out = |n| windows(n, conv.size, conv.stride, conv.padding);
-    let output = vec![out(height)?, out(width)?, size("out", conv.out)?];
-    let weights = vec![conv.size, conv.size, channels, conv.out];
-    Ok(Shaped {
-        place: format!("{within}{}", conv.name),
-        kind: "conv",
-        output,
-        variables: variables(&conv.name, weights, conv.bias),
-        within: vec![],
-    })
-}
-
-fn check_norm(norm: &BatchNorm) -> Result<(), String> {
-    let fits = norm.epsilon > 0.0 && norm.epsilon.is_finite();
-    match fits && (0.0..=1.0).contains(&norm.momentum) {
-        true => Ok(()),
-        false => Err("epsilon must be above 0 and finite, momentum from 0 to 1".into()),
-    }
-}
-
-fn check_lrn(lrn: &Lrn) -> Result<(), String> {
-    size("radius", lrn.radius)?;
-    let fits = lrn.bias > 0.0 && lrn.alpha >= 0.0;
-    match fits && [lrn.bias, lrn.alpha, lrn.beta].iter().all(|n| n.is_finite()) {
-        true => Ok(()),
-        false => Err("bias must be above 0, alpha 0 or above, and both and beta finite".into()),
-    }
-}
-
-/// The layer's variables; the last extent of its weights is that of its bias.
-fn variables(name: &str, weights: Vec<usize>, bias: bool) -> Vec<(String, Vec<usize>)> {
-    let out = weights[weights.len() - 1];
-    let bias = bias.then(|| (format!("b_{name}"), vec![out]));
-    [(format!("W_{name}"), weights)].into_iter().chain(bias).collect()
-}
-
-/// What a layer that works on maps gets.
-fn maps(x: &[usize]) -> Result<[usize; 3], String> {
-    x.try_into().map_err(|_| {
-        let numbers = x[0];
-        format!("it needs maps, and the layer before makes {numbers} numbers; put it before dense")
-    })
-}
-
-/// Windows along an axis of `n` pixels.
-fn windows(n: usize, window: usize, stride: usize, padding: Padding) -> Result<usize, String> {
-    size("size", window)?;
-    size("stride", stride)?;
-    padding.windows(n, window, stride).ok_or_else(|| match padding {
-        Padding::Pixels(pixels) if pixels >= window => {
-            format!("padding is {pixels}; it must be less than the window's size, {window}")
-        }
-        _ => format!("a window of {window} does not fit into {n} pixels; use padding = \"same\""),
-    })
-}
-
-/// Channels that were joined, which may be more than any layer makes by itself.
-fn joined_channels(channels: usize) -> Result<usize, String> {
-    match channels <= u32::MAX as usize {
-        true => Ok(channels),
-        false => Err(format!("it joins {channels} channels; {} are the most", u32::MAX)),
-    }
-}
-
-fn size(key: &str, n: usize) -> Result<usize, String> {
-    match (1..=MAX_SIZE).contains(&n) {
-        true => Ok(n),
-        false => Err(format!("{key} is {n}; it must be from 1 to {MAX_SIZE}")),
-    }
-}
-
-impl crate::model::Widths {
-    /// The convolutions of a module whose input has `channels`: name, window, channels in and out.
-    fn convolutions(
-        &self,
-        kind: Module,
-        channels: usize,
-    ) -> Vec<(&'static str, usize, usize, usize)> {
-        match kind {
-            Module::Reduced => vec![
-                ("1x1_1", 1, channels, self.one),
-                ("1x1_2", 1, channels, self.reduce_three),
-                ("3x3", 3, self.reduce_three, self.three),
-                ("1x1_3", 1, channels, self.reduce_five),
-                ("5x5", 5, self.reduce_five, self.five),
-                ("1x1_4", 1, channels, self.pool),
-            ],
-            Module::Naive => vec![
-                ("1x1_1", 1, channels, self.one),
-                ("3x3", 3, channels, self.three),
-                ("5x5", 5, channels, self.five),
-            ],
-        }
-    }
 }

@@ -20,7 +20,7 @@ pub use images::images;
 pub use panels::panels;
 pub use place::place;
 pub use plain::plain_variant;
-pub use shard::{TooLarge, shard};
+pub use shard::{SMALLER, TooLarge, shard};
 pub use slices::{fuse_relu, read_slices, write_slices};
 pub use subgroup::{subgroup, subgroup_variant};
 pub use workgroup::{LARGE, SMALL, Tiles, workgroup, workgroup_variant};

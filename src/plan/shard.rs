@@ -5,12 +5,15 @@ use std::collections::{HashMap, HashSet};
 use crate::cost::weight;
 use crate::recording::{Recording, Rows, TensorId, TensorInfo};
 
+/// What makes a network take less memory.
+pub const SMALLER: &str = "lower --batch-size or what the layers make (--maps, --num-fc1, or in the \
+                           --network's file)";
+
 /// A tensor that neither fits the adapter's limit nor can be split.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error(
     "the network is too large for this adapter: tensor {tensor} {shape:?} takes {bytes} bytes, its \
-     limit for one buffer is {limit} bytes, and {reason}; lower --batch-size or what the layers \
-     make (--maps, --num-fc1), or choose another --adapter"
+     limit for one buffer is {limit} bytes, and {reason}; {advice}, or choose another --adapter"
 )]
 pub struct TooLarge {
     /// The tensor's name.
@@ -23,6 +26,8 @@ pub struct TooLarge {
     pub limit: u64,
     /// Why it was not split.
     pub reason: String,
+    /// What makes it smaller.
+    pub advice: &'static str,
 }
 
 /// Splits every tensor over `limit` bytes, and all tensors that share its rows in some pass, into
@@ -55,7 +60,7 @@ pub fn shard(recordings: &mut [Recording], limit: u64, longest: u64) -> Result<(
     let too_large = |id: TensorId, reason: String| {
         let info = &tensors[id.0 as usize];
         let (tensor, shape) = (info.name.clone(), info.shape.clone());
-        TooLarge { tensor, shape, bytes: info.bytes(), limit, reason }
+        TooLarge { tensor, shape, bytes: info.bytes(), limit, reason, advice: SMALLER }
     };
     let mut met = HashSet::new();
     for &big in used.iter().filter(|id| oversized(id)) {

@@ -9,6 +9,10 @@ use super::{Part, Run, Split, parts, times};
 use crate::config::Config;
 use crate::metrics::{Confusion, Row};
 
+/// What each page begins with, and hardly another program's.
+pub(super) const BEGIN: &str = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+                                <meta name=\"generator\" content=\"inception-wgpu\">";
+
 /// A whole page.
 pub(super) fn page(title: &str, body: Markup) -> Markup {
     let style = format!(
@@ -22,6 +26,7 @@ pub(super) fn page(title: &str, body: Markup) -> Markup {
         html lang="en" {
             head {
                 meta charset="utf-8";
+                meta name="generator" content="inception-wgpu";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // Lest a browser asks a server for one.
                 link rel="icon" href="data:,";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
+use crate::cost::weight;
 use crate::model::{self, LayersError, SizeError};
 use crate::ops::{self, Adam};
 use crate::plan::{self, Target, TooLarge};
@@ -172,7 +173,9 @@ impl Recordings {
             all.push(std::mem::take(&mut inference.recording));
             keep.push(inference.probabilities);
         }
+        let advice = self.advice();
         let result = plan::plan(&mut all, target, &keep);
+        let result = result.map_err(|error| TooLarge { advice, ..error });
         self.longest = Some(target.longest_pass);
         // The last was recorded last and knows all tensors.
         if let Some(last) = all.last() {
@@ -185,6 +188,27 @@ impl Recordings {
             *recording = planned.next().unwrap_or_default();
         }
         result
+    }
+
+    /// What would take less memory: not the batch of training where inference takes more images.
+    pub(crate) fn advice(&self) -> &'static str {
+        const { assert!(LEAST_BESIDE_TRAINING == 50) }; // as it says here
+        match (&self.training, &self.inference) {
+            (None, _) => "use a network whose layers make less",
+            (_, Some(_)) if self.config.batch_size <= LEAST_BESIDE_TRAINING => {
+                "lower what the layers make (--maps, --num-fc1, or in the --network's file; a lower \
+                 --batch-size changes little, as evaluations take 50 images at once)"
+            }
+            _ => plan::SMALLER,
+        }
+    }
+
+    /// Operations of a training step, roughly: a byte moved counts as ten.
+    pub fn step_operations(&self) -> u64 {
+        let passes = |all: &Recording| {
+            all.passes.iter().fold(0u64, |sum, pass| sum.saturating_add(weight(pass, all)))
+        };
+        self.training_passes().map_or(0, passes)
     }
 
     /// The training step's passes, if training was recorded.

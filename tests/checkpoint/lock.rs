@@ -17,7 +17,7 @@ fn a_folder_is_held_by_one_at_a_time() {
         let by = format!("(process {}, for 0 minutes)", std::process::id());
         assert!(refused.contains(&by), "{refused}");
     }
-    assert!(!held.renew().unwrap(), "nothing has happened to it");
+    assert_eq!(held.renew().unwrap(), None, "nothing has happened to it");
     drop(held);
     Lock::take(&run).expect("the file that is left holds nothing");
     // What a killed process has left, longer than what is written now.
@@ -76,16 +76,36 @@ fn a_removed_folder_is_taken_again_but_not_from_another() {
     fs::create_dir(&run).unwrap();
     let mut held = Lock::take(&run).unwrap();
     fs::remove_dir_all(&run).unwrap();
-    assert!(held.renew().unwrap());
+    assert_eq!(held.renew().unwrap(), Some(run.clone()));
     assert!(Lock::take(&run).is_err(), "made anew, and held");
-    assert!(!held.renew().unwrap());
+    assert_eq!(held.renew().unwrap(), None);
+    fs::remove_file(run.join("lock")).unwrap();
+    assert_eq!(held.renew().unwrap(), Some(run.join("lock")), "the folder is there");
+    assert!(Lock::take(&run).is_err(), "made anew, and held");
+    assert_eq!(held.renew().unwrap(), None);
 
-    fs::remove_dir_all(&run).unwrap();
-    fs::create_dir(&run).unwrap();
-    let other = Lock::take(&run).unwrap();
-    // The same process in the same second: nothing but the mark tells them apart.
-    fs::write(run.join("lock"), "7 7").unwrap();
-    let refused = held.renew().unwrap_err().to_string();
-    assert!(refused.contains("process 7, for "), "{refused}");
-    drop(other);
+    for whole in [true, false] {
+        if whole {
+            fs::remove_dir_all(&run).unwrap();
+            fs::create_dir(&run).unwrap();
+        } else {
+            fs::remove_file(run.join("lock")).unwrap();
+        }
+        // By the same process in the same second: the mark is the same, the file is not.
+        let other = Lock::take(&run).unwrap();
+        for ended in [false, true] {
+            if ended {
+                // What the other has left is its own, although it has gone.
+                fs::write(run.join("lock"), "7 7").unwrap();
+            }
+            let taken = held.renew().unwrap_err();
+            assert!(matches!(taken, CheckpointError::Taken { .. }), "{taken}");
+            let by = if ended { "process 7, for " } else { "for 0 minutes" };
+            assert!(taken.to_string().contains(by), "{taken}");
+        }
+        drop(other);
+        assert!(held.renew().is_err());
+        fs::remove_file(run.join("lock")).unwrap();
+        held = Lock::take(&run).unwrap();
+    }
 }

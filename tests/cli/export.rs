@@ -40,7 +40,11 @@ fn nothing_else_is_replaced() {
     let weights = format!("{model}/model.safetensors");
     let before = place.read("out/model.safetensors");
     assert_fails(&["export", &model, "--onnx", &weights], 1, &["is the model itself", "--onnx"]);
-    assert_fails(&["report", &model, "--out", &weights], 1, &["is no report", "--out"]);
+    assert_fails(
+        &["report", &model, "--out", &weights],
+        1,
+        &["was not made by", "--out", "--overwrite"],
+    );
     assert_fails(&["export", &model, "--onnx", &model], 1, &["cannot write", "it is a folder"]);
     let other = place.write("other.safetensors", &before);
     assert_fails(&["export", &model, "--onnx", &other], 1, &["holds weights", "another file"]);

@@ -87,3 +87,36 @@ fn what_does_not_fit_is_said() {
                    network's file";
     assert_eq!(said, classes);
 }
+
+/// In words of the layers that the file describes, which have no flags.
+#[test]
+fn weights_that_do_not_fit_a_described_network() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let small = place.write("small.toml", SMALL);
+    succeed_all(&train(&place, "model", &format!("--network {small} --steps 2")));
+    let model = place.path("model");
+    for (right, wrong, said) in [
+        (
+            "stride = 2, out = 4",
+            "stride = 2, out = 8",
+            "change layer conv1 in the network's description",
+        ),
+        ("[4, 2, 4, 2", "[4, 2, 8, 2", "change layer inception3a in the network's description"),
+        (
+            "name = \"conv1\"",
+            "name = \"c\"",
+            "check the names of the layers in the network's description",
+        ),
+    ] {
+        place.write("small.toml", SMALL.replace(right, wrong));
+        let more = format!("--network {small} --init-weights {model} --steps 2");
+        let error = run_all(&train(&place, "out", &more));
+        assert!(error.error().contains(said), "{error:?}");
+        for flag in ["maps", "num_fc1", "modules"] {
+            assert!(!error.error().contains(flag), "{error:?}");
+        }
+    }
+}

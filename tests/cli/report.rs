@@ -113,6 +113,24 @@ fn several_runs_are_compared() {
     let done = command.current_dir(place.folder.path()).output().expect("it runs");
     assert_eq!(String::from_utf8_lossy(&done.stdout).trim_end(), "compare.html");
     assert!(page("compare.html").contains("A</b> a/run"), "{}", page("compare.html"));
+    // One's own is made again, another's is not, unless that is asked for.
+    for (more, there, code) in [
+        (&[][..], page("compare.html"), 0),
+        (&[], "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">".into(), 1),
+        (&[], "x".into(), 1),
+        (&["--overwrite"], "x".into(), 0),
+    ] {
+        place.write("compare.html", &there);
+        let mut command = program(&[&["report", "a/run", "b/run"], more].concat());
+        let done = command.current_dir(place.folder.path()).output().expect("it runs");
+        assert_eq!(done.status.code(), Some(code), "{there:.80}");
+        let kept = if code == 0 {
+            page("compare.html").len() > 1000
+        } else {
+            page("compare.html") == there
+        };
+        assert!(kept, "{there:.80}");
+    }
 }
 
 #[test]

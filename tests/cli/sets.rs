@@ -114,6 +114,14 @@ fn bad_pictures_and_folders_that_do_not_fit() {
     let said = run(&["train", "--resume", "--out", &place.path("out"), "--steps", "2"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     std::fs::remove_file(place.path("train/red_disc/bad.png")).unwrap();
+    // Other images than those of the run are called images.
+    std::fs::rename(place.path("train/red_disc/000.png"), place.path("moved.png")).unwrap();
+    let said = run(&["train", "--resume", "--out", &place.path("out"), "--steps", "3"]);
+    for part in [" holds other images than ", ": 31 images of CRC-32 ", " instead of 32 images of"]
+    {
+        assert!(said.error().contains(part), "{part:?} in {}", said.stderr);
+    }
+    std::fs::rename(place.path("moved.png"), place.path("train/red_disc/000.png")).unwrap();
     // Another class at the test images, and two at the training images.
     std::fs::create_dir(place.path("test/green_disc")).unwrap();
     let said = fail(&train(&place, "other", short));

@@ -13,7 +13,7 @@ use crate::say::assert_failed;
 fn assert_refused(place: &Place, sizes: &str, parts: &[&str]) {
     let flags = format!("--val-rows 4 --limits default {sizes}");
     let said = run_all(&place.train("out", &flags.split_whitespace().collect::<Vec<_>>()));
-    assert_failed(&said, 1, &[parts, &["lower --"]].concat());
+    assert_failed(&said, 1, &[parts, &["lower "]].concat());
     assert!(!said.stderr.contains("prepared"), "{}", said.stderr);
     assert!(!Path::new(&place.path("out")).exists(), "it left something in --out");
 }
@@ -25,8 +25,13 @@ fn for_this_adapter() {
     }
     let place = Place::new(408, 4);
     let limit = "134217728 bytes";
-    let wide = "--maps 2 --reduce1x1 2 --num-fc1 100000 --batch-size 4";
-    assert_refused(&place, wide, &["W_fc1 [6272, 100000]", limit, "--num-fc1"]);
+    let wide = "--maps 2 --reduce1x1 2 --num-fc1 100000 --batch-size";
+    let parts = ["W_fc1 [6272, 100000]", limit, "--num-fc1"];
+    // Evaluations take 50 images, however few a step does.
+    let little = "a lower --batch-size changes little, as evaluations take 50 images at once)";
+    assert_refused(&place, &format!("{wide} 50"), &[&parts[..], &[little]].concat());
+    let helps = "lower --batch-size or what the layers make";
+    assert_refused(&place, &format!("{wide} 51"), &[&parts[..], &[helps]].concat());
     let batch = "--maps 32,4 --reduce1x1 2 --num-fc1 4 --batch-size 400";
     let parts = ["[400, 28, 28, 128]", "160563200 bytes", limit, "--batch-size"];
     assert_refused(&place, batch, &parts);
@@ -51,6 +56,30 @@ fn more_rows_than_this_adapter_takes() {
     let parts = ["171,200 digits", "171,196 are the most", "134217728 bytes", "fewer", &images];
     assert_failed(&said, 1, &parts);
     assert!(!said.error().contains("--maps"), "{}", said.error());
+}
+
+/// What takes hours is said before it begins.
+#[test]
+fn a_step_that_takes_long() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(408, 4);
+    let conv = |n: usize| format!("{{ conv = {{ name = \"c{n}\", size = 9, out = 48 }} }},\n");
+    let network = |layers: usize| {
+        let layers: String = (0..layers).map(conv).collect();
+        let softmax = "{ softmax = { name = \"s\", classes = 10 } }";
+        format!("image = [28, 28, 1]\nlayers = [{layers}{softmax}]\n")
+    };
+    for (layers, long) in [(36, true), (4, false)] {
+        let path = place.write("net.toml", network(layers));
+        // The folder cannot be made, which is noticed next.
+        let flags = format!("--network {path} --val-rows 4 --batch-size 400");
+        let said = run_all(&place.train("train.csv/out", &flags.split(' ').collect::<Vec<_>>()));
+        assert_failed(&said, 1, &["cannot make the folder"]);
+        let warned = said.stderr.contains("billion operations, which takes a processor minutes");
+        assert_eq!(warned, long, "{}", said.stderr);
+    }
 }
 
 #[test]

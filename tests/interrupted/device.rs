@@ -31,7 +31,8 @@ fn a_run_outlives_its_device_and_ends_with_the_same_bits() {
                 0 => "no checkpoint had been saved".to_string(),
                 saved => format!("checkpoint of step {saved} in {} is kept", place.path(&out)),
             };
-            let begun = format!("{} steps had been begun; ", step - 1);
+            let ending = if *step == 2 { "" } else { "s" };
+            let begun = format!(". {} step{ending} had been begun; ", step - 1);
             let retry = format!("retry {retry} of 3");
             for part in ["was lost", "pass", &begun, &kept, &retry] {
                 assert!(said.stderr.contains(part), "no {part:?} in: {}", said.stderr);
@@ -64,7 +65,7 @@ fn a_run_outlives_a_device_that_hangs() {
         let said = succeed_all(&train(&place, &out, &(lost(steps) + " --hang-instead")));
         for (retry, _) in (1..).zip(*steps) {
             let retry = format!("retry {retry} of 3");
-            for part in ["in 600 seconds", "steps had been begun", &retry] {
+            for part in ["in 600 seconds", " had been begun; ", &retry] {
                 assert!(said.stderr.contains(part), "no {part:?} in: {}", said.stderr);
             }
         }

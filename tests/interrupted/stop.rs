@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::common::{Place, has_adapter, succeed_all};
 use crate::{Running, assert_equal, checkpoints, resume, train};
 
-fn signal(running: &Running, name: &str) {
+pub fn signal(running: &Running, name: &str) {
     let process = running.child.id().to_string();
     let sent = Command::new("kill").args([name, &process]).status().expect("kill runs");
     assert!(sent.success(), "no {name} could be sent");

@@ -211,7 +211,8 @@ fn a_tensor_that_no_pass_takes_in_parts_is_too_large() {
         error.to_string(),
         "the network is too large for this adapter: tensor x [3, 10000] takes 120000 bytes, its \
          limit for one buffer is 100000 bytes, and pass `fc1 dense.forward` cannot take it in \
-         parts; lower --batch-size or what the layers make (--maps, --num-fc1), or choose another --adapter"
+         parts; lower --batch-size or what the layers make (--maps, --num-fc1, or in the --network's file), or \
+         choose another --adapter"
     );
 }
 

@@ -68,8 +68,7 @@ pub(super) struct Picture {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let after =
-            self.step.map_or(String::new(), |step| format!(" after {}", steps(step)));
+        let after = self.step.map_or(String::new(), |step| format!(" after {}", steps(step)));
         writeln!(
             f,
             "{}{after}: {} parameters, {} multiply-accumulates an image\n",

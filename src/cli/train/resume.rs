@@ -37,11 +37,13 @@ pub(super) fn check_data(
         return Ok(());
     };
     let path = config.train.display();
+    // Of images, too, a checkpoint calls them digits, lest older ones differ.
+    let of = |data: &str| shown(data).replacen("digits", config.noun(), 1);
     let what = format!(
         "{path} holds other {} than those the run was trained on: {} instead of {}",
         config.noun(),
-        samples.fingerprint,
-        shown(before)
+        of(&samples.fingerprint),
+        of(before)
     );
     if named {
         warn(&format!("{what}; the run goes on with them"));

@@ -1,7 +1,7 @@
 //! The loop over a run's steps.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::ProgressBar;
 
@@ -12,7 +12,9 @@ use super::save::Saver;
 use super::stop::Stop;
 use crate::cli::samples::Samples;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, network, progress_bar, say_above, so_far, thousands, warn};
+use crate::cli::{
+    Failure, keep_ticking, network, progress_bar, say_above, so_far, thousands, warn,
+};
 use crate::config::Config;
 use crate::engine::EngineError;
 use crate::gpu::Gpu;
@@ -125,7 +127,7 @@ impl Run {
         let mut warm = None;
         self.bar.set_message("the first step compiles the kernels,");
         // The time goes on while a step or an evaluation takes long.
-        self.bar.enable_steady_tick(Duration::from_millis(500));
+        keep_ticking(&self.bar, 500);
         for step in self.first_step + 1..=self.config.steps {
             if let Some((_, lose)) = self.lose_at.filter(|(at, _)| *at == step) {
                 lose(self.trainer.engine().gpu());
