@@ -242,16 +242,20 @@ fn read_file(path: &Path) -> Result<TrainArgs, ConfigError> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<TrainArgs, ConfigError> {
-    // First as what TOML can hold, which is less than some of the fields.
-    let given = toml::from_str::<Table>(text).and_then(|_| toml::from_str(text));
-    given.map_err(|error| {
+    // Then as what TOML can hold, which is less than some of the fields.
+    let given = toml::from_str(text).map_err(|error| (error, String::new()));
+    let given = given.and_then(|args| {
+        let most = format!("; whole numbers may go up to {MAX_COUNT}");
+        toml::from_str::<Table>(text).map(|_| args).map_err(|error| (error, most))
+    });
+    given.map_err(|(error, most)| {
         let start = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(start).filter(|&b| b == b'\n').count() + 1;
         ConfigError::Toml {
             path: path.into(),
             line,
             key: key_above(text, line).map(shown),
-            why: complaint(error.message().replace('\n', ", ")),
+            why: complaint(error.message().replace('\n', ", ") + &most),
         }
     })
 }

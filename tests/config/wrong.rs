@@ -124,7 +124,10 @@ fn a_bad_file_is_named_with_line_and_key() {
         ("seed = 1\nsteps = ", "in run.toml, line 2, key steps: string values must be quoted"),
         ("[seed", "in run.toml, line 1: "),
         ("seed = 99999999999999999999", "in run.toml, line 1, key seed: "),
-        ("seed = 1\nsteps = 18446744073709551615", "in run.toml, line 2, key steps: "),
+        (
+            "seed = 1\nsteps = 18446744073709551615",
+            "in run.toml, line 2, key steps: u64 value was too large; whole numbers may go up to 9223372036854775807",
+        ),
         ("maps = [\n1,\n9223372036854775808]", "in run.toml, line 3, key maps: "),
     ];
     for (text, start) in cases {
