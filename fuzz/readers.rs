@@ -7,7 +7,9 @@ use std::path::Path;
 
 use inception::checkpoint::WeightFile;
 use inception::config::{Config, Preset, TrainArgs};
-use inception::data::{Dataset, Digits, Invert, OnBadImage, Part, Wanted, read_images, read_labelled};
+use inception::data::{
+    Dataset, Digits, Invert, OnBadImage, Part, Wanted, read_images, read_labelled,
+};
 use inception::metrics::METRICS_FILE;
 use inception::network::Network;
 use inception::plan::Target;
