@@ -36,6 +36,7 @@ use crate::ops::Padding;
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Height, width and channels of an image.
+    #[serde(deserialize_with = "forms::numbers")]
     pub image: [usize; 3],
     /// The layers, of which the last is [`Layer::Softmax`] and no other.
     pub layers: Vec<Layer>,

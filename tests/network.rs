@@ -134,9 +134,9 @@ fn a_file_is_read_and_written_alike() {
 
 /// Each mistake by one change of [`GOOD`], and what is said.
 #[rustfmt::skip]
-const WRONG: [(&str, &str, &str); 27] = [
+const WRONG: [(&str, &str, &str); 34] = [
     ("[9, 8, 2]", "[9, 0, 2]", "line 1: image is 0; it must be from 1 to 1048576"),
-    ("[9, 8, 2]", "[9, 8]", "line 1: invalid length 2, expected an array of length 3"),
+    ("[9, 8, 2]", "[9, 8]", "line 1: there are 2 numbers, and 3 are wanted"),
     ("size = 3", "size = 0", "line 3: layer 1, conv \"a\": size is 0; on 9 pixels it must be from 1 to 64"),
     ("size = 3", "size = -3", "line 3: invalid value: integer `-3`, expected usize"),
     ("size = 3, ", "", "line 3: missing field `size`"),
@@ -154,13 +154,21 @@ const WRONG: [(&str, &str, &str); 27] = [
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ concat = { name = \"c\", branches = [[], [{ max_pool = { size = 2, stride = 2 } }]] } }", "line 4: layer 2, concat \"c\": its branches make 5x4 and 3x2, which cannot be joined"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ concat = { name = \"c\", branches = [[{ conv = { name = \"d\", size = 1, out = 0 } }]] } }", "line 4: layer 2, concat \"c\": its conv \"d\": out is 0; it must be from 1 to 1048576"),
     ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ auxiliary = { name = \"c\", weight = 0.3, layers = [{ softmax = { name = \"d\", classes = 2 } }] } }", "line 4: layer 2, auxiliary \"c\": its softmax \"d\": classes is 2; it must be 2 or more, and the same in all classifiers"),
-    ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ inception = { name = \"c\", widths = [1, 2, 3] } }", "line 4: invalid length 3, expected an array of length 6"),
+    ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ inception = { name = \"c\", widths = [1, 2, 3] } }", "line 4: there are 3 numbers, and 6 are wanted"),
     ("softmax = { name = \"b\", classes = 3 }", "dense = { name = \"b\", out = 3 }", "line 5: layer 3, dense \"b\": softmax must be the last layer, and no other"),
     ("classes = 3", "classes = 1", "line 5: layer 3, softmax \"b\": classes is 1; it must be 2 or more, and the same in all classifiers"),
     ("layers = [", "layers = [[", "line 6: unclosed array"),
     ("size = 3", "size = 65", "line 3: layer 1, conv \"a\": size is 65; on 9 pixels it must be from 1 to 64"),
     ("max_pool = { size = 2, padding = \"valid\" }", "avg_pool = { size = 1000001 }", "line 4: layer 2, avg_pool: size is 1000001; on 5 pixels it must be from 1 to 64"),
     ("max_pool = { size = 2, padding = \"valid\" }", "lrn = { radius = 1048576 }", "line 4: layer 2, lrn: radius is 1048576; it must be from 1 to 64"),
+    ("[9, 8, 2]", "[9, 8, 2, 1]", "line 1: there are 4 numbers, and 3 are wanted"),
+    ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ inception = { name = \"c\", widths = [1, 2, 3, 4, 5, 6, 7] } }", "line 4: there are 7 numbers, and 6 are wanted"),
+    // Called as a part of a module is, or as a layer without a name: after it, and before.
+    ("{ max_pool = { size = 2, padding = \"valid\" } }", "{ inception = { name = \"c\", widths = [1, 1, 1, 1, 1, 1] } }, { conv = { name = \"convc_3x3\", size = 3, out = 1 } }", "line 4: layer 3, conv \"convc_3x3\": its W_convc_3x3 is called as one of another layer; give either another name"),
+    ("name = \"a\", size = 3, stride = 2, padding = 1, out = 4, bias = false, relu = false } },\n", "name = \"convc_1x1_1\", size = 1, out = 4 } }, { inception = { name = \"c\", widths = [1, 1, 1, 1, 1, 1] } },\n", "line 3: layer 2, inception \"c\": its W_convc_1x1_1 is called as one of another layer; give either another name"),
+    ("name = \"a\"", "name = \"max_pool1\"", "line 4: layer 2, max_pool: its max_pool1 is called as one of another layer; give either another name"),
+    ("max_pool = { size = 2, padding = \"valid\" }", "lrn = { beta = 0.0 }", "line 4: layer 2, lrn: bias, alpha and beta must be finite numbers above 0"),
+    ("max_pool = { size = 2, padding = \"valid\" }", "lrn = { alpha = nan }", "line 4: layer 2, lrn: bias, alpha and beta must be finite numbers above 0"),
     ("max_pool = { size = 2, padding = \"valid\" }", "lrn = { radius = 0 }", "line 4: layer 2, lrn: radius is 0; it must be from 1 to 64"),
 ];
 

@@ -127,18 +127,28 @@ fn images(command: &InspectCommand, config: &Config) -> Result<Option<Images>, F
     Ok(Some(held.images))
 }
 
+/// A row for each variable, a bias being counted with its weights.
 fn layer_rows(recordings: &Recordings) -> Vec<Layer> {
     let Some(recording) = recordings.inference_passes() else { return Vec::new() };
-    let row = |layer: &crate::cost::Layer| {
-        let (weights, bias) = (recording.tensor(layer.weights), recording.tensor(layer.bias));
+    let parameters = recordings.parameters();
+    let products = layers(recording);
+    let name = |tensor| recording.tensor(tensor).name.as_str();
+    let product = |weights: &str| products.iter().find(|product| name(product.weights) == weights);
+    let is_bias = |variable: &str| products.iter().any(|product| name(product.bias) == variable);
+    let row = |(variable, shape): &(String, Vec<usize>)| {
+        let product = product(variable);
+        // A product without a bias has one that is no variable.
+        let bias = product
+            .and_then(|product| parameters.iter().find(|(other, _)| other == name(product.bias)));
+        let numbers = |shape: &[usize]| shape.iter().product::<usize>();
         Layer {
-            name: weights.name.clone(),
-            shape: weights.shape.clone(),
-            parameters: weights.len() + bias.len(),
-            multiply_accumulates: layer.multiply_accumulates,
+            name: variable.clone(),
+            shape: shape.clone(),
+            parameters: numbers(shape) + bias.map_or(0, |(_, shape)| numbers(shape)),
+            multiply_accumulates: product.map_or(0, |product| product.multiply_accumulates),
         }
     };
-    layers(recording).iter().map(row).collect()
+    parameters.iter().filter(|(variable, _)| !is_bias(variable)).map(row).collect()
 }
 
 fn variables(tensors: &[Tensor]) -> Vec<Variable> {

@@ -46,7 +46,7 @@ pub(super) struct TrainCommand {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on from the newest checkpoint in --out, exactly as if the run had not stopped
-    #[arg(long, requires = "out", conflicts_with_all = ["preset", "config", "init_weights"])]
+    #[arg(long, requires = "out", conflicts_with_all = ["preset", "config", "init_weights", "reset"])]
     resume: bool,
     /// Replace the run that --out holds, file by file; what no run has written stays
     #[arg(long, requires = "out", conflicts_with = "resume")]
@@ -169,6 +169,14 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     }
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     Recordings::check(&config)?;
+    model::check_statistics(&config)?;
+    if config.warmup >= config.steps {
+        warn(&format!(
+            "the learning rate rises over {} (--warmup) and the run has {}, so it never reaches the whole rate",
+            steps(config.warmup),
+            steps(config.steps)
+        ));
+    }
     let mut recordings = Recordings::training(&config, samples.labels.len());
     let initial = command.init_weights.as_deref().map(WeightFile::open).transpose()?;
     // Before minutes are spent on the device.

@@ -10,4 +10,4 @@ pub use inception::{TOWERS, Widths, inception};
 pub use init::initial_values;
 pub use layers::{LayersError, check_frozen, check_patterns, is_chosen, layer};
 pub use network::{Logits, drops, logits, training};
-pub use sizes::{SizeError, check_sizes};
+pub use sizes::{SizeError, check_sizes, check_statistics};

@@ -1,7 +1,8 @@
 //! Whether a network can be recorded.
 
+use super::is_chosen;
 use crate::config::Config;
-use crate::network::Mistake;
+use crate::network::{Mistake, Shaped};
 
 /// Why a network cannot be recorded.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -25,6 +26,32 @@ pub enum SizeError {
         /// What to lower.
         advice: &'static str,
     },
+    /// A channel of one number is its own mean.
+    #[error(
+        "{layer} normalises each channel over a batch, and has only one number for that: an image of one \
+         pixel with --batch-size 1. It would make 0 of all; give a larger --batch-size, or freeze the \
+         layer"
+    )]
+    OneNumber {
+        /// The layer's place.
+        layer: String,
+    },
+}
+
+/// Checks that what is normalised over a training batch has more than one number to do so.
+///
+/// # Errors
+/// [`SizeError::OneNumber`] for the first layer that has not; [`SizeError::Mistake`].
+pub fn check_statistics(config: &Config) -> Result<(), SizeError> {
+    let alone = |layer: &Shaped| {
+        let frozen = |(name, _): &(String, _)| is_chosen(&config.freeze, name);
+        let one = config.batch_size == 1 && layer.output[..2] == [1, 1];
+        layer.kind == "batch_norm" && one && !layer.variables.iter().all(frozen)
+    };
+    match config.network().shapes()?.into_iter().find(alone) {
+        Some(layer) => Err(SizeError::OneNumber { layer: layer.place }),
+        None => Ok(()),
+    }
 }
 
 /// Checks that the configured network can be recorded for batches of that many images.

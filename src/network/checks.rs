@@ -40,10 +40,10 @@ pub(super) fn check_lrn(lrn: &Lrn) -> Result<(), String> {
     if !(1..=MAX_RADIUS).contains(&lrn.radius) {
         return Err(format!("radius is {}; it must be from 1 to {MAX_RADIUS}", lrn.radius));
     }
-    let fits = lrn.bias > 0.0 && lrn.alpha >= 0.0;
-    match fits && [lrn.bias, lrn.alpha, lrn.beta].iter().all(|n| n.is_finite()) {
+    // As ONNX's layer wants them.
+    match [lrn.bias, lrn.alpha, lrn.beta].iter().all(|&n| n > 0.0 && n.is_finite()) {
         true => Ok(()),
-        false => Err("bias must be above 0, alpha 0 or above, and both and beta finite".into()),
+        false => Err("bias, alpha and beta must be finite numbers above 0".into()),
     }
 }
 

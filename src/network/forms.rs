@@ -1,5 +1,7 @@
 //! How paddings and widths are written in a file.
 
+use serde::de::{Deserialize, Deserializer, Error};
+
 use crate::ops::Padding;
 
 pub(super) fn same() -> Padding {
@@ -58,9 +60,20 @@ pub(super) mod padding {
     }
 }
 
+/// As many numbers as there are, no more: an array by itself leaves out what is too many.
+pub(super) fn numbers<'de, D: Deserializer<'de>, const N: usize>(
+    from: D,
+) -> Result<[usize; N], D::Error> {
+    let numbers = Vec::<usize>::deserialize(from)?;
+    let wrong = |numbers: Vec<usize>| {
+        D::Error::custom(format!("there are {} numbers, and {N} are wanted", numbers.len()))
+    };
+    numbers.try_into().map_err(wrong)
+}
+
 /// Six numbers, in the order of the paper's columns.
 pub(super) mod widths {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Deserializer, Serialize, Serializer};
 
     use crate::model::Widths;
 
@@ -70,7 +83,7 @@ pub(super) mod widths {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Widths, D::Error> {
-        let [one, reduce_three, three, reduce_five, five, pool] = Deserialize::deserialize(from)?;
+        let [one, reduce_three, three, reduce_five, five, pool] = super::numbers(from)?;
         Ok(Widths { one, reduce_three, three, reduce_five, five, pool })
     }
 }

@@ -49,9 +49,13 @@ pub enum NetworkError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    image: Spanned<[usize; 3]>,
+    image: Spanned<Extents>,
     layers: Vec<Spanned<Layer>>,
 }
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Extents(#[serde(deserialize_with = "super::forms::numbers")] [usize; 3]);
 
 impl Network {
     /// The network that the file describes.
@@ -78,7 +82,7 @@ impl Network {
         let places: Vec<usize> = file.layers.iter().map(|layer| layer.span().start).collect();
         let image_line = line(file.image.span().start);
         let layers = file.layers.into_iter().map(Spanned::into_inner).collect();
-        let network = Network { image: file.image.into_inner(), layers };
+        let network = Network { image: file.image.into_inner().0, layers };
         match network.shapes() {
             Ok(_) => Ok(network),
             Err(mistake) => {

@@ -76,6 +76,8 @@ struct Walk {
     classes: usize,
     shaped: Vec<Shaped>,
     names: HashSet<String>,
+    /// Places and variables: a layer may be called as another's part is, such as `conv3a_3x3`.
+    taken: HashSet<String>,
     numbers: Numbers,
     count: usize,
     depth: usize,
@@ -190,8 +192,21 @@ impl Walk {
             }
         };
         let output = shaped.output.clone();
-        self.shaped.push(shaped);
+        self.push(shaped)?;
         Ok(output)
+    }
+
+    fn push(&mut self, shaped: Shaped) -> Result<(), String> {
+        let variables = shaped.variables.iter().map(|(name, _)| name);
+        for part in variables.chain([&shaped.place]) {
+            if !self.taken.insert(part.clone()) {
+                return Err(format!(
+                    "its {part} is called as one of another layer; give either another name"
+                ));
+            }
+        }
+        self.shaped.push(shaped);
+        Ok(())
     }
 
     fn branches(&mut self, all: &Concat, x: &[usize], within: &str) -> Result<Vec<usize>, String> {
@@ -224,7 +239,7 @@ impl Walk {
         let output = joined.unwrap_or_default();
         let place = within.trim_end_matches('/').to_string();
         let (kind, variables, within) = ("concat", vec![], vec![]);
-        self.shaped.push(Shaped { place, kind, output: output.clone(), variables, within });
+        self.push(Shaped { place, kind, output: output.clone(), variables, within })?;
         Ok(output)
     }
 

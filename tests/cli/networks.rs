@@ -56,6 +56,63 @@ fn a_network_from_a_file_trains_resumes_and_classifies() {
     }
 }
 
+/// A convolution without a bias, and variables that no product has.
+const NORMED: &str = r#"
+image = [28, 28, 1]
+layers = [
+  { conv = { name = "c1", size = 5, stride = 4, out = 4, bias = false } },
+  { batch_norm = { name = "n1" } },
+  { avg_pool = { size = 7, padding = "valid" } },
+  { batch_norm = { name = "n2" } },
+  { softmax = { name = "fc", classes = 10 } },
+]
+"#;
+
+#[test]
+fn parameters_are_counted_alike() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let file = place.write("normed.toml", NORMED);
+    let said = succeed_all(&train(&place, "out", &format!("--network {file} --steps 2")));
+    let count = 100 + 4 * 4 + 4 * 4 + 4 * 10 + 10;
+    assert!(said.stderr.contains(&format!("network: {count} parameters")), "{said:?}");
+    let said = succeed(&["inspect", &place.path("out"), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(report["parameters"], count);
+    let layers = report["layers"].as_array().expect("a list");
+    let rows: Vec<_> =
+        layers.iter().map(|row| (row["name"].as_str(), &row["parameters"])).collect();
+    assert_eq!(rows[0], (Some("W_c1"), &100.into()));
+    assert_eq!(rows[1], (Some("gamma_n1"), &4.into()));
+    assert_eq!(rows[rows.len() - 1], (Some("W_fc"), &50.into()));
+}
+
+#[test]
+fn what_learns_nothing_is_said() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let file = place.write("normed.toml", NORMED);
+    let one = train(&place, "one", &format!("--network {file} --steps 2 --batch-size 1"));
+    let said = "n2 normalises each channel over a batch, and has only one number for that";
+    assert!(run_all(&one).error().contains(said), "{:?}", run_all(&one));
+    // Its running means serve one image as well as more.
+    let two = train(&place, "two", &format!("--network {file} --steps 2 --warmup 2"));
+    let said = succeed_all(&two);
+    let rises =
+        "warning: the learning rate rises over 2 steps (--warmup) and the run has 2 steps, so";
+    assert!(said.stderr.contains(rises), "{said:?}");
+    let frozen = format!(
+        "--network {file} --steps 2 --batch-size 1 --warmup 1 --freeze n2 --init-weights {}",
+        place.path("two")
+    );
+    let said = succeed_all(&train(&place, "three", &frozen));
+    assert!(!said.stderr.contains("warning"), "{said:?}");
+}
+
 #[test]
 fn what_does_not_fit_is_said() {
     let place = Place::new(12, 4);

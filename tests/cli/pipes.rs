@@ -42,7 +42,7 @@ fn no_pipe_is_waited_for() {
     let config = pipe(&place, "out/config.toml");
     let said = run_in_time(&resume);
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.stderr.contains(&format!("{config} is not as the run left it")), "{said:?}");
+    assert!(said.stderr.contains(&format!("{config} is not of the checkpoint")), "{said:?}");
     let metrics = pipe(&place, "out/metrics.csv");
     assert_failed(&run_in_time(&resume), 1, &[&metrics, "no regular file"]);
     std::fs::remove_file(&metrics).expect("removed");

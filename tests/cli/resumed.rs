@@ -73,8 +73,10 @@ fn an_edited_configuration_is_said_not_to_count() {
     {
         let path = place.write("out/config.toml", text);
         let said = succeed_all(&resume(&place, "out", ""));
-        let words = format!("warning: {path} is not as the run left it, and is not read");
+        let words = format!("warning: {path} is not of the checkpoint that the run goes on from");
         assert_eq!(said.stderr.contains(&words), differs, "{said:?}");
+        let other = text == changed;
+        assert_eq!(said.stderr.contains("goes on from (other: steps)"), other, "{said:?}");
         assert!(said.stderr.contains("all 2 steps are done"), "{said:?}");
     }
     std::fs::remove_file(place.path("out/config.toml")).expect("removed");

@@ -2,7 +2,7 @@
 
 use super::run::Run;
 use crate::cli::test::confusion;
-use crate::cli::{Failure, network, print_results, quoted, say, steps, thousands};
+use crate::cli::{Failure, network, print_results, quoted, say, steps, thousands, warn};
 use crate::metrics::Row;
 use crate::report::Split;
 
@@ -79,7 +79,8 @@ impl Run {
             )));
         };
         let out = quoted(out);
-        say(&format!("stopped after step {step}; `inception train --resume --out {out}` goes on"));
+        // A warning, as whoever asked for silence and did not stop the run would take it for done.
+        warn(&format!("stopped after step {step}; `inception train --resume --out {out}` goes on"));
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! `--resume`: the checkpoint to go on from, and whether what lies around it is as it was.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::bounded;
@@ -65,9 +66,23 @@ pub(super) fn check_config(out: &Path, origin: &Origin) {
     let edited = bounded::read_text(&path, CONFIG_BYTES).ok();
     let edited = edited.and_then(|text| TrainArgs::default().resolve_text(&text).ok());
     if edited.as_ref() != Some(&origin.config) {
+        let other = edited.map(|edited| differing(&edited, &origin.config)).unwrap_or_default();
+        let other = match other.is_empty() {
+            true => String::new(),
+            false => format!(" (other: {})", other.join(", ")),
+        };
         warn(&format!(
-            "{} is not as the run left it, and is not read; what is to change goes into flags beside --resume",
+            "{} is not of the checkpoint that the run goes on from{other}; it is not read, and is \
+             replaced. What is to change goes into flags beside --resume",
             path.display()
         ));
     }
+}
+
+/// The keys whose values are not the same.
+fn differing(a: &Config, b: &Config) -> Vec<String> {
+    let table = |config| toml::Table::try_from(config).unwrap_or_default();
+    let (a, b) = (table(a), table(b));
+    let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    keys.into_iter().filter(|&key| a.get(key) != b.get(key)).cloned().collect()
 }
