@@ -10,8 +10,10 @@
 // registers: `forward` and `backward_x` TILE pixels by SPAN groups of columns, `backward_w` TILE rows
 // (ky, kx, c) by SPAN groups of columns over the pixels of one split, which `sum_rows` adds. Lines
 // between `//: for` and `//: end` are repeated by the host, those after `//: if` may go.
+// Constants between `//: sizes` and `//: end` may be bound instead.
 
 alias Columns = f32; // or vec4<f32> when the columns of w are a multiple of 4
+//: sizes
 const PIXELS: u32 = 1u; // batch * OUT_H * OUT_W
 const IN_H: i32 = 1i;
 const IN_W: i32 = 1i;
@@ -25,27 +27,26 @@ const Y_STRIDE: u32 = 1u; // groups from pixel to pixel of y, and the first that
 const Y_FIRST: u32 = 0u;
 const DY_STRIDE: u32 = 1u; // the same of dy
 const DY_FIRST: u32 = 0u;
-const RELU: u32 = 0u; // 1: y is max(.., 0)
-const ADD: u32 = 0u; // 1: y is that and `earlier`
-const MASK: u32 = 0u; // 1: y is 0 where `positive` is not
 const COLUMNS: u32 = 1u; // columns of w, for flip
 const KERNEL_H: i32 = 1i;
 const KERNEL_W: i32 = 1i;
-const STRIDE: i32 = 1i;
-const DILATION: i32 = 1i;
 const PAD_TOP: i32 = 0i;
 const PAD_LEFT: i32 = 0i;
 const SPLIT: u32 = 64u; // pixels in a split of backward_w
+const FIRST_ROW: u32 = 0u; // the first pixel, of backward_w the first split, of this part
+const ROWS: u32 = 1u; // pixels or splits of this part
+//: end
+const STRIDE: i32 = 1i;
+const DILATION: i32 = 1i;
+const RELU: u32 = 0u; // 1: y is max(.., 0)
+const ADD: u32 = 0u; // 1: y is that and `earlier`
+const MASK: u32 = 0u; // 1: y is 0 where `positive` is not
 const SIZE_X: u32 = 8u; // threads of a workgroup along the columns
 const SIZE_Y: u32 = 8u; // along pixels or rows: SIZE_X * SIZE_Y is a multiple of any subgroup
 const TILE: u32 = 1u;
 const SPAN: u32 = 1u; // groups of columns that a thread takes
-const FIRST_ROW: u32 = 0u; // the first pixel, of backward_w the first split, of this part
-const ROWS: u32 = 1u; // pixels or splits of this part
-const BLOCKS: u32 = (GROUPS + SPAN - 1u) / SPAN; // threads along the columns
 const r0 = 0u;
 const g0 = 0u;
-const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<Columns>;
@@ -57,6 +58,15 @@ const TAPS: u32 = u32(KERNEL_H * KERNEL_W);
 @group(0) @binding(7) var<storage, read_write> flipped: array<f32>;
 @group(0) @binding(8) var<storage, read> earlier: array<Columns>;
 @group(0) @binding(9) var<storage, read> positive: array<Columns>;
+
+// Threads along the columns.
+fn blocks() -> u32 {
+    return (GROUPS + SPAN - 1u) / SPAN;
+}
+
+fn taps() -> u32 {
+    return u32(KERNEL_H * KERNEL_W);
+}
 
 // Where the window of output pixel `p` begins in x, dilated.
 fn window(p: u32) -> vec2<i32> {
@@ -78,7 +88,7 @@ fn source(p: u32, ky: i32, kx: i32) -> i32 {
 // The group of columns number `g` of a thread: neighbouring threads take neighbouring columns, so that
 // their loads are contiguous. Beyond the last group it is that one again, whose sums are dropped.
 fn group(thread: u32, g: u32) -> u32 {
-    return min(thread + g * BLOCKS, GROUPS - 1u);
+    return min(thread + g * blocks(), GROUPS - 1u);
 }
 
 fn tap(index: i32, c: u32) -> f32 {
@@ -108,7 +118,7 @@ fn store(p: u32, n: u32, value: Columns) {
 
 fn convolve(id: vec3<u32>, first: array<Columns, SPAN>) {
     let pixel = FIRST_ROW + id.y * TILE;
-    if (id.x >= BLOCKS || pixel >= FIRST_ROW + ROWS) {
+    if (id.x >= blocks() || pixel >= FIRST_ROW + ROWS) {
         return;
     }
     //: for g0 in SPAN
@@ -140,7 +150,7 @@ fn convolve(id: vec3<u32>, first: array<Columns, SPAN>) {
     }
     //: for r0 in TILE
     //: for g0 in SPAN
-    store(pixel + r0, id.x + g0 * BLOCKS, sum_r0_g0);
+    store(pixel + r0, id.x + g0 * blocks(), sum_r0_g0);
     //: end
     //: end
 }
@@ -163,16 +173,16 @@ fn backward_x(@builtin(global_invocation_id) id: vec3<u32>) {
 fn flip(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = id.x;
     let row = id.y;
-    if (n < COLUMNS && row < TAPS * CHANNELS) {
+    if (n < COLUMNS && row < taps() * CHANNELS) {
         let c = row % CHANNELS;
-        let k = TAPS - 1u - row / CHANNELS;
+        let k = taps() - 1u - row / CHANNELS;
         flipped[(k * COLUMNS + n) * CHANNELS + c] = w_made[row * COLUMNS + n];
     }
 }
 
 // ky - PAD_TOP, kx - PAD_LEFT, c of a row of dw; rows past the end repeat the last.
 fn place(row: u32) -> vec3<i32> {
-    let r = min(row, TAPS * CHANNELS - 1u);
+    let r = min(row, taps() * CHANNELS - 1u);
     let k = i32(r / CHANNELS);
     return vec3<i32>(k / KERNEL_W, k % KERNEL_W, i32(r % CHANNELS));
 }
@@ -184,15 +194,15 @@ fn at(image: i32, p: vec2<i32>, c: i32) -> f32 {
 }
 
 fn store_dw(split: u32, row: u32, n: u32, value: Columns) {
-    if (row < TAPS * CHANNELS && n < GROUPS) {
-        dw[(split * TAPS * CHANNELS + row) * GROUPS + n] = value;
+    if (row < taps() * CHANNELS && n < GROUPS) {
+        dw[(split * taps() * CHANNELS + row) * GROUPS + n] = value;
     }
 }
 
 @compute @workgroup_size(SIZE_X, SIZE_Y)
 fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y * TILE;
-    if (id.x >= BLOCKS || row >= TAPS * CHANNELS) {
+    if (id.x >= blocks() || row >= taps() * CHANNELS) {
         return;
     }
     //: for g0 in SPAN
@@ -222,7 +232,7 @@ fn backward_w(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     //: for r0 in TILE
     //: for g0 in SPAN
-    store_dw(split, row + r0, id.x + g0 * BLOCKS, sum_r0_g0);
+    store_dw(split, row + r0, id.x + g0 * blocks(), sum_r0_g0);
     //: end
     //: end
 }

@@ -83,8 +83,7 @@ pub fn costs(recording: &Recording) -> Vec<Cost> {
     // Which tensors a pass reads and which it writes, naga tells; many passes share their text.
     let mut known = HashMap::new();
     let mut entry = |pass: &Pass| {
-        let text = pass.kernel.specialize(&pass.all_constants());
-        let entries = known.entry(text).or_insert_with_key(|text| {
+        let entries = known.entry(pass.text().0).or_insert_with_key(|text| {
             kernel::reflect(text).unwrap_or_else(|e| panic!("pass `{}`: {e}", pass.label()))
         });
         let entry = entries.get(pass.entry);

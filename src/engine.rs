@@ -160,13 +160,15 @@ impl Engine {
         }
         let is_copy = |pass: &Pass| std::ptr::eq(pass.kernel, &COPY);
         let text = |pass: &Pass| match is_copy(pass) {
-            true => String::new(),
-            false => pass.kernel.specialize(&pass.all_constants()),
+            true => Default::default(),
+            false => pass.text(),
         };
         let texts: Vec<_> = recording.passes.iter().map(|pass| (pass, text(pass))).collect();
-        let dispatched: Vec<_> = texts.iter().filter(|(pass, _)| !is_copy(pass)).cloned().collect();
-        self.pipelines.make(&self.gpu, &dispatched);
-        let prepare = |(pass, text): &(&Pass, String)| self.prepare(recording, pass, text);
+        let dispatched = texts.iter().filter(|(pass, _)| !is_copy(pass));
+        self.pipelines.make(&self.gpu, dispatched.map(|(pass, (text, _))| (*pass, text.as_str())));
+        let prepare = |(pass, (text, sizes)): &(&Pass, (String, Vec<u32>))| {
+            self.prepare(recording, pass, text, sizes)
+        };
         let steps: Result<_, _> = texts.iter().map(prepare).collect();
         self.check()?;
         Ok(Program { steps: steps?, parts: self.parts(recording) })
@@ -215,7 +217,13 @@ impl Engine {
         Ok(())
     }
 
-    fn prepare(&self, recording: &Recording, pass: &Pass, text: &str) -> Result<Step, EngineError> {
+    fn prepare(
+        &self,
+        recording: &Recording,
+        pass: &Pass,
+        text: &str,
+        sizes: &[u32],
+    ) -> Result<Step, EngineError> {
         if std::ptr::eq(pass.kernel, &COPY) {
             let [x, y] = [&pass.tensors[0], &pass.tensors[1]];
             return Ok(Step::Copy {
@@ -231,8 +239,14 @@ impl Engine {
         let places = pass.tensors.iter().map(|bound| {
             (entry.slots[bound.name].binding, self.memory.place(bound.tensor, bound.shard))
         });
+        let sizes = entry.sizes.map(|binding| (binding, self.sizes(pass, sizes)));
+        let sizes = sizes.iter().map(|(binding, buffer)| wgpu::BindGroupEntry {
+            binding: *binding,
+            resource: buffer.as_entire_binding(),
+        });
         let bindings: Vec<_> = places
             .map(|(binding, place)| wgpu::BindGroupEntry { binding, resource: place.resource() })
+            .chain(sizes)
             .collect();
         let bind_group = self.gpu.bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&pass.label()),
@@ -240,6 +254,18 @@ impl Engine {
             entries: &bindings,
         });
         Ok(Step::Dispatch { pipeline: pipeline.clone(), bind_group, workgroups })
+    }
+
+    /// A pass's sizes in a buffer of their own.
+    fn sizes(&self, pass: &Pass, sizes: &[u32]) -> wgpu::Buffer {
+        let buffer = self.gpu.buffer(&wgpu::BufferDescriptor {
+            label: Some(&format!("sizes of {}", pass.label())),
+            size: (sizes.len() as u64 * 4).next_multiple_of(16),
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(sizes));
+        buffer
     }
 
     /// Submits all dispatches of a program; does not wait for them, but for the run before the last

@@ -5,6 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+mod blocks;
+mod sizes;
+
+pub use sizes::bind_sizes;
+
 /// One file of `shaders/`, embedded in the program.
 #[derive(Debug)]
 pub struct Kernel {
@@ -36,6 +41,18 @@ pub enum Value {
     F32(f32),
     /// For `alias NAME = ..;`
     Type(&'static str),
+}
+
+impl Value {
+    /// The type of the `const` that it is for.
+    fn kind(&self) -> Option<&'static str> {
+        match self {
+            Value::U32(_) => Some("u32"),
+            Value::I32(_) => Some("i32"),
+            Value::F32(_) => Some("f32"),
+            Value::Type(_) => None,
+        }
+    }
 }
 
 impl From<u32> for Value {
@@ -104,7 +121,10 @@ impl Kernel {
         let mut seen = vec![false; constants.len()];
         let mut lines: Vec<String> = Vec::new();
         for line in self.source.lines() {
-            let filled = constants.iter().position(|(name, value)| declares(line, name, value));
+            let filled = declared(line).and_then(|(name, kind)| {
+                let fits = |(known, value): &Constant| *known == name && value.kind() == kind;
+                constants.iter().position(fits)
+            });
             lines.push(match filled {
                 Some(index) => {
                     seen[index] = true;
@@ -118,7 +138,7 @@ impl Kernel {
             let (name, value) = constants[missing];
             panic!("shaders/{}.wgsl declares no constant {name} of the type of {value}", self.name);
         }
-        self.unroll(lines)
+        blocks::unroll(self.name, &lines)
     }
 
     /// Whether the file declares a variable of that name that its entries may write.
@@ -131,103 +151,15 @@ impl Kernel {
         let declared = format!("var<storage, read_write> {variable}: array<");
         self.source.split(&declared).nth(1).is_some_and(|element| !element.starts_with("u32"))
     }
+}
 
-    fn unroll(&self, lines: Vec<String>) -> String {
-        let sizes: BTreeMap<String, usize> = lines.iter().filter_map(|l| size(l)).collect();
-        let mut followers = BTreeMap::new();
-        let mut text = lines.join("\n") + "\n";
-        // Innermost repeats first: the last one to begin holds no other.
-        while let Some(begin) = text.rfind("//: for ").max(text.rfind("//: if ")) {
-            let block = Block::parse(&text, begin, &sizes);
-            let block = block.unwrap_or_else(|| {
-                let line = text[begin..].lines().next().unwrap_or_default();
-                panic!("shaders/{}.wgsl: malformed block `{line}`", self.name)
-            });
-            let unrolled: String = match block.stem {
-                Some(stem) => {
-                    let highest = followers.entry(stem.to_string()).or_insert(1);
-                    *highest = block.count.max(*highest);
-                    let marker = format!("{stem}0");
-                    (0..block.count)
-                        .map(|i| rename(block.body, &marker, &format!("{stem}{i}")))
-                        .collect()
-                }
-                None if block.count == 0 => String::new(),
-                None => block.body.to_string(),
-            };
-            let end = block.end;
-            text.replace_range(begin..end, &unrolled);
-        }
-        for (stem, count) in followers {
-            for i in 1..count {
-                text.push_str(&format!("const {stem}{i} = {i}u;\n"));
-            }
-        }
-        text
+/// The name that a line declares, and its type; an alias has none.
+fn declared(line: &str) -> Option<(&str, Option<&str>)> {
+    let head = line.split_once('=')?.0.trim();
+    match (head.strip_prefix("const "), head.strip_prefix("alias ")) {
+        (Some(constant), _) => constant.split_once(": ").map(|(name, kind)| (name, Some(kind))),
+        (None, alias) => Some((alias?, None)),
     }
-}
-
-/// A `//: for r0 in TILE` or `//: if NAME`, up to its `//: end`.
-struct Block<'a> {
-    /// The marker of a repeat without its 0.
-    stem: Option<&'a str>,
-    count: usize,
-    body: &'a str,
-    /// Where the text goes on behind it.
-    end: usize,
-}
-
-impl<'a> Block<'a> {
-    fn parse(text: &'a str, begin: usize, sizes: &BTreeMap<String, usize>) -> Option<Self> {
-        let body_begin = begin + text[begin..].find('\n')? + 1;
-        let words: Vec<_> = text[begin..body_begin].split_whitespace().collect();
-        let (stem, limit) = match words[..] {
-            [_, "for", marker, "in", limit] => (Some(marker.strip_suffix('0')?), limit),
-            [_, "if", limit] => (None, limit),
-            _ => return None,
-        };
-        let body_end = body_begin + text[body_begin..].find("//: end")?;
-        Some(Block {
-            stem,
-            count: *sizes.get(limit)?,
-            body: text[body_begin..body_end].trim_end_matches(' '),
-            end: body_end + "//: end".len(),
-        })
-    }
-}
-
-/// Name and value of a `const NAME: u32 = 8u;` line.
-fn size(line: &str) -> Option<(String, usize)> {
-    let (name, value) = line.strip_prefix("const ")?.split_once(": u32 = ")?;
-    Some((name.to_string(), value.split_once("u;")?.0.parse().ok()?))
-}
-
-/// Replaces `marker` where it is a word or a word's last part behind `_`.
-fn rename(text: &str, marker: &str, new: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(marker) {
-        let after = at + marker.len();
-        let before_fits = !rest[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        let after_fits = !rest[after..].starts_with(|c: char| c.is_ascii_alphanumeric());
-        result.push_str(&rest[..at]);
-        result.push_str(if before_fits && after_fits { new } else { marker });
-        rest = &rest[after..];
-    }
-    result.push_str(rest);
-    result
-}
-
-/// Whether `line` is the declaration that `value` may fill.
-fn declares(line: &str, name: &str, value: &Value) -> bool {
-    let head = line.split('=').next().unwrap_or("").trim();
-    let expected = match value {
-        Value::U32(_) => format!("const {name}: u32"),
-        Value::I32(_) => format!("const {name}: i32"),
-        Value::F32(_) => format!("const {name}: f32"),
-        Value::Type(_) => format!("alias {name}"),
-    };
-    head == expected
 }
 
 /// A storage buffer or image that an entry point uses.
@@ -253,6 +185,8 @@ pub struct EntryPoint {
     /// It asks for the number of workgroups: it finds its place when threads along x are folded
     /// onto y.
     pub folds: bool,
+    /// The binding of its [sizes](bind_sizes), where they are bound.
+    pub sizes: Option<u32>,
 }
 
 /// Parses and validates WGSL and describes its entry points by name.
@@ -268,7 +202,11 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
     let entries = module.entry_points.iter().enumerate().map(|(index, entry)| {
         let uses = info.get_entry_point(index);
         let slots = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
-        let slots = slots.filter_map(|(handle, variable)| {
+        let is_uniform = |space| space == naga::AddressSpace::Uniform;
+        let (sizes, slots): (Vec<_>, Vec<_>) =
+            slots.partition(|(_, variable)| is_uniform(variable.space));
+        let sizes = sizes.first().and_then(|(_, variable)| variable.binding.as_ref());
+        let slots = slots.into_iter().filter_map(|(handle, variable)| {
             let binding = variable.binding.as_ref()?.binding;
             let writes = match variable.space {
                 naga::AddressSpace::Storage { access } => {
@@ -283,6 +221,7 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
         let described = EntryPoint {
             workgroup_size: entry.workgroup_size,
             slots: slots.collect(),
+            sizes: sizes.map(|sizes| sizes.binding),
             folds: entry.function.arguments.iter().any(|argument| {
                 argument.binding == Some(naga::Binding::BuiltIn(naga::BuiltIn::NumWorkGroups))
             }),
@@ -296,56 +235,10 @@ pub fn reflect(source: &str) -> Result<BTreeMap<String, EntryPoint>, String> {
 mod tests {
     use super::*;
 
-    const TILED: Kernel = Kernel {
-        name: "tiled",
-        source: "const ROWS: u32 = 1u;\nconst COLUMNS: u32 = 1u;\nconst r0 = 0u;\nconst c0 = 0u;\n\
-            //: for r0 in ROWS\nlet a_r0 = r0;\n//: for c0 in COLUMNS\nlet b_r0_c0 = a_r0 + c0;\n\
-            //: end\n//: end\n",
-    };
-
-    #[test]
-    fn repeats_are_unrolled_with_their_names() {
-        let text = TILED.specialize(&[("ROWS", 2u32.into()), ("COLUMNS", 2u32.into())]);
-        let lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).collect();
-        let expected = [
-            "const ROWS: u32 = 2u;",
-            "const COLUMNS: u32 = 2u;",
-            "const r0 = 0u;",
-            "const c0 = 0u;",
-            "let a_r0 = r0;",
-            "let b_r0_c0 = a_r0 + c0;",
-            "let b_r0_c1 = a_r0 + c1;",
-            "let a_r1 = r1;",
-            "let b_r1_c0 = a_r1 + c0;",
-            "let b_r1_c1 = a_r1 + c1;",
-            "const c1 = 1u;",
-            "const r1 = 1u;",
-        ];
-        assert_eq!(lines, expected);
-    }
-
-    #[test]
-    fn lines_are_kept_or_dropped() {
-        const CHOICE: Kernel = Kernel {
-            name: "choice",
-            source: "const KEEP: u32 = 1u;\n//: if KEEP\nlet a = 1u;\n//: end\nlet b = 2u;\n",
-        };
-        assert!(CHOICE.specialize(&[]).contains("let a"));
-        let dropped = CHOICE.specialize(&[("KEEP", 0u32.into())]);
-        assert!(!dropped.contains("let a") && dropped.contains("let b"), "{dropped}");
-    }
-
     #[test]
     #[should_panic(expected = "declares no constant ROWS of the type of 2i")]
     fn a_constant_of_another_type_is_refused() {
-        TILED.specialize(&[("ROWS", 2i32.into())]);
-    }
-
-    #[test]
-    fn names_are_replaced_as_whole_parts_only() {
-        assert_eq!(
-            rename("a_r0 + r0 + r01 + xr0 + r0_c", "r0", "r3"),
-            "a_r3 + r3 + r01 + xr0 + r3_c"
-        );
+        const ROWS: Kernel = Kernel { name: "rows", source: "const ROWS: u32 = 1u;\n" };
+        ROWS.specialize(&[("ROWS", 2i32.into())]);
     }
 }

@@ -188,7 +188,16 @@ fn add(tensors: &mut Vec<TensorInfo>, name: &str, role: Role, length: usize) -> 
 fn pass(entry: &'static str, tensors: Vec<Bound>, threads: usize) -> Pass {
     let threads = [u32::try_from(threads).expect("thread count must fit u32"), 1, 1];
     let (place, constants) = ("numbers".to_string(), Vec::new());
-    Pass { place, kernel: &KERNEL, entry, constants, tensors, threads, rows: None }
+    Pass {
+        place,
+        kernel: &KERNEL,
+        entry,
+        constants,
+        tensors,
+        threads,
+        rows: None,
+        sizes_bound: false,
+    }
 }
 
 impl Watch {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::kernel::{Constant, Kernel, Value};
+use crate::kernel::{Constant, Kernel, Value, bind_sizes};
 
 /// A tensor's number on its tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,6 +187,9 @@ pub struct Pass {
     pub threads: [u32; 3],
     /// Set when the pass can be cut along rows.
     pub rows: Option<Rows>,
+    /// Whether its sizes are bound, so that passes of other sizes share its pipeline, instead of
+    /// written into its text: see [`bind_sizes`].
+    pub sizes_bound: bool,
 }
 
 impl Pass {
@@ -204,6 +207,18 @@ impl Pass {
         }
         constants
     }
+
+    /// Its WGSL, and its sizes where they are bound.
+    ///
+    /// # Panics
+    /// When a constant does not fit its kernel.
+    pub fn text(&self) -> (String, Vec<u32>) {
+        let text = self.kernel.specialize(&self.all_constants());
+        match self.sizes_bound {
+            true => bind_sizes(&text),
+            false => (text, Vec::new()),
+        }
+    }
 }
 
 impl PartialEq for Pass {
@@ -212,6 +227,7 @@ impl PartialEq for Pass {
             && self.all_constants() == other.all_constants()
             && self.tensors == other.tensors
             && self.threads == other.threads
+            && self.sizes_bound == other.sizes_bound
     }
 }
 

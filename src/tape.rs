@@ -211,7 +211,17 @@ impl Tape {
         let mut state = self.state.borrow_mut();
         let place = state.place.join("/");
         let constants = constants.to_vec();
-        state.passes.push(Pass { place, kernel, entry, constants, tensors, threads, rows });
+        let sizes_bound = false;
+        state.passes.push(Pass {
+            place,
+            kernel,
+            entry,
+            constants,
+            tensors,
+            threads,
+            rows,
+            sizes_bound,
+        });
     }
 
     /// Cuts the tape: the passes recorded since the last cut. Tensors and parameters stay, so that

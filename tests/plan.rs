@@ -202,7 +202,7 @@ fn choices_steer_the_plan() {
 
 /// Bytes of workgroup memory that a pass takes.
 fn workgroup_memory(pass: &Pass) -> u32 {
-    let text = pass.kernel.specialize(&pass.all_constants());
+    let (text, _) = pass.text();
     let module = naga::front::wgsl::parse_str(&text).expect("WGSL");
     let flags = naga::valid::ValidationFlags::all();
     let capabilities = naga::valid::Capabilities::empty();

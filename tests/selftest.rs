@@ -74,7 +74,7 @@ const WRONG: [(&str, &str, &str); 58] = [
     ("concat", "y[id.y * GROUPS_OUT + FIRST + id.x]", "y[id.y * GROUPS_OUT + id.x]"),
     ("concat", "dy[id.y * GROUPS_OUT + FIRST + id.x]", "dy[id.y * GROUPS_OUT + id.x]"),
     ("conv2d", "vec2<i32>(PAD_TOP, PAD_LEFT)", "vec2<i32>(PAD_LEFT, PAD_TOP)"),
-    ("conv2d", "TAPS - 1u - row / CHANNELS", "row / CHANNELS"),
+    ("conv2d", "taps() - 1u - row / CHANNELS", "row / CHANNELS"),
     ("conv2d", "all(place * DILATION == dilated)", "true"),
     ("conv2d", "p < end; p++", "p + 1u < end; p++"),
     ("conv2d", "value < Columns(0.0)", "value < Columns(-1.0)"),

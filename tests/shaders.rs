@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use inception::kernel::{self, Kernel, Value};
+use inception::kernel::{self, Kernel, Value, bind_sizes};
 use inception::{ceiling, numbers, ops, plan};
 use naga::back::{hlsl, msl, spv};
 
@@ -47,7 +47,7 @@ const TILES: [&str; 8] = [
 ];
 
 /// The text as it stands, with columns by one and by four where the file knows columns, and
-/// with its lines repeated where it has tiles.
+/// with its lines repeated where it has tiles; all of these once more with sizes bound, where it has them.
 fn texts(kernel: &Kernel) -> Vec<(String, String)> {
     let mut texts = vec![(kernel.name.to_string(), kernel.source.to_string())];
     let by = |columns, places, flags, width, packed| {
@@ -80,6 +80,11 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
     if !tiles.is_empty() {
         texts.push((format!("{} in tiles", kernel.name), kernel.specialize(&tiles)));
     }
+    let has_sizes = |(_, text): &&(String, String)| text.contains("//: sizes\n");
+    let bind =
+        |(name, text): &(String, String)| (format!("{name}, sizes bound"), bind_sizes(text).0);
+    let bound: Vec<_> = texts.iter().filter(has_sizes).map(bind).collect();
+    texts.extend(bound);
     texts
 }
 

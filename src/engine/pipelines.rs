@@ -32,7 +32,11 @@ impl Pipelines {
     ///
     /// # Panics
     /// When a WGSL file is wrong or has no such entry point.
-    pub(super) fn make(&mut self, gpu: &Gpu, passes: &[(&Pass, String)]) {
+    pub(super) fn make<'a>(
+        &mut self,
+        gpu: &Gpu,
+        passes: impl Iterator<Item = (&'a Pass, &'a str)>,
+    ) {
         let mut jobs: BTreeMap<&str, Job> = BTreeMap::new();
         for (pass, text) in passes {
             let known = self.made.get(text).is_some_and(|made| made.contains_key(pass.entry));
@@ -40,7 +44,7 @@ impl Pipelines {
                 continue;
             }
             let job = jobs.entry(text).or_insert_with(|| Job {
-                text: text.clone(),
+                text: text.to_string(),
                 pass,
                 entries: Vec::new(),
             });

@@ -6,14 +6,15 @@ use super::Backend;
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
     /// Nothing at all was found.
-    #[error(
+    #[cfg_attr(target_arch = "wasm32", error("the browser has no GPU adapter for this page"))]
+    #[cfg_attr(not(target_arch = "wasm32"), error(
         "no GPU adapter was found{}. On Linux install a Vulkan driver; the software driver needs no GPU: \
          Debian/Ubuntu `apt install mesa-vulkan-drivers libvulkan1`, Fedora `dnf install \
          mesa-vulkan-drivers vulkan-loader`, Arch `pacman -S vulkan-swrast vulkan-icd-loader`. macOS \
          (Metal) and Windows (DirectX 12) have theirs built in; in a virtual machine there update the \
          graphics driver",
         backend.map(|one| format!(" through --backend {one:?}").to_lowercase()).unwrap_or_default()
-    )]
+    ))]
     NoAdapter {
         /// The only interface that was to be tried.
         backend: Option<Backend>,

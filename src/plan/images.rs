@@ -86,5 +86,6 @@ fn copy(before: &Pass, from: TensorId, to: TensorId) -> Pass {
             .to_vec(),
         threads: [0; 3],
         rows: None,
+        sizes_bound: false,
     }
 }

@@ -23,11 +23,13 @@ pub fn plain_variant(pass: &Pass) -> Pass {
         plain.threads[rows.axis] = rows.threads();
         let groups = size(pass, "GROUPS");
         plain.threads[0] = groups as u32;
-        let size_x = groups.next_power_of_two().min(8);
+        // Most of a small network's have one group of columns or two: they get the same workgroups.
+        let size_x = if groups < 3 { 1 } else { groups.next_power_of_two().min(8) };
         for (name, value) in [("TILE", 1), ("SPAN", 1), ("SIZE_X", size_x), ("SIZE_Y", 64 / size_x)]
         {
             set_size(&mut plain, name, value);
         }
+        plain.sizes_bound = true;
     }
     plain
 }

@@ -21,7 +21,7 @@ const BROKEN: [(&str, &str, &str); 23] = [
     ("concat", "if (id.x < GROUPS && id.y < PIXELS)", "if (id.x < GROUPS && id.y + 1u < PIXELS)"),
     ("conv2d", "if (p < FIRST_ROW + ROWS", "if (p + 1u < FIRST_ROW + ROWS"),
     ("conv2d", "ROWS && n < GROUPS)", "ROWS && n + 1u < GROUPS)"),
-    ("conv2d", "if (row < TAPS * CHANNELS", "if (row > 0u && row < TAPS * CHANNELS"),
+    ("conv2d", "if (row < taps() * CHANNELS", "if (row > 0u && row < taps() * CHANNELS"),
     ("dense", "if (m < BATCH)", "if (m + 1u < BATCH)"),
     ("dense", "if (row + 3u < ROWS)", "if (row + 4u < ROWS)"),
     ("dropout", "i * 4u >= ROWS * ROW", "i * 4u + 4u >= ROWS * ROW"),

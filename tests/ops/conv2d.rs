@@ -1,6 +1,10 @@
 //! Convolution.
 
+use std::collections::BTreeSet;
+
 use inception::ops::{Padding, PlainConv2d};
+use inception::plan;
+use inception::selftest::Recorded;
 use inception::tape::Tape;
 
 use crate::check::{self, Draw, PRODUCTS, Random, Reference, float};
@@ -133,6 +137,48 @@ fn a_nan_reaches_every_window_that_it_is_in() {
             assert_eq!(y.is_nan(), near, "{out} columns, y at {row}, {column}: {y}");
         }
     }
+}
+
+/// Where there is little to do, sizes are bound: convolutions of any size have one text, which does what
+/// the usual one does, whole and cut as far as it can be.
+#[test]
+fn small_ones_share_their_text_and_keep_their_bits() {
+    let Some(mut lab) = check::lab() else { return };
+    let mut random = Random::new(41);
+    let mut texts = BTreeSet::new();
+    let sizes = [[28, 28], [5, 11], [1, 3]];
+    let shapes = [(1, [1, 1], 8), (4, [3, 3], 4), (8, [5, 5], 8), (3, [2, 4], 4)];
+    for ((channels, kernel, out), size) in shapes.into_iter().flat_map(|s| sizes.map(|z| (s, z))) {
+        let (batch, stride, padding) = (1, 1, Padding::Same);
+        let case = PlainConv2d { batch, size, channels, kernel, out, stride, padding };
+        let inputs = case.inputs(&mut random);
+        let recorded = Recorded::new(&lab.tape, &inputs, |tensors| case.record(tensors));
+        let dy = random.floats(recorded.shape());
+        let usual = recorded.recording.clone();
+        let mut small = usual.clone();
+        for pass in &mut small.passes {
+            *pass = plan::plain_variant(pass);
+            let product =
+                pass.kernel.name == "conv2d" && ["forward", "backward_x"].contains(&pass.entry);
+            assert_eq!(pass.sizes_bound, product, "{}", pass.label());
+            if product && pass.entry == "forward" {
+                texts.insert(pass.text().0);
+            }
+        }
+        let mut cut = small.clone();
+        plan::shard(std::slice::from_mut(&mut cut), u64::MAX, 1).expect("it can be cut");
+        let mut run = |recording| {
+            recorded.run(&mut lab.engine, recording, &inputs, &dy, 1).expect("the case runs")
+        };
+        let usual = run(&usual);
+        for other in [run(&small), run(&cut)] {
+            check::same(&format!("{case:?}"), "y", &other.y, &usual.y);
+            for (name, gradient) in &usual.gradients {
+                check::same(&format!("{case:?}"), name, &other.gradients[name], gradient);
+            }
+        }
+    }
+    assert_eq!(texts.len(), 1, "{texts:#?}");
 }
 
 #[test]

@@ -146,6 +146,13 @@ fn the_page_computes_what_the_program_does() {
     assert!(report["cut"].as_str().unwrap().starts_with("Not loaded: cut.safetensors"));
     assert!(report["damaged"].as_str().unwrap().contains("cut"), "{}", report["damaged"]);
     assert!(report["lost"].as_str().unwrap().contains("was lost"), "{}", report["lost"]);
+    assert_eq!(report["told"], "The GPU went away");
+    assert_eq!((&report["retried"], &report["hidden"]), (&"This is a 4".into(), &true.into()));
+    let without = report["without"].as_str().unwrap();
+    for words in ["needs WebGPU", "Chrome", "Safari", "Firefox", "Try again"] {
+        assert!(without.contains(words), "{words} is not in {without}");
+    }
+    assert_eq!(report["usable"], 0, "buttons that need a GPU");
     let checks = report["checks"].as_array().unwrap();
     let wrong: Vec<_> = checks.iter().filter(|check| check["outcome"]["is"] != "right").collect();
     assert!(wrong.is_empty(), "{} of {} checks: {wrong:#?}", wrong.len(), checks.len());

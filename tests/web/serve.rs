@@ -47,6 +47,9 @@ fn answer(stream: TcpStream, folder: &Path, reports: &Sender<String>) -> std::io
     }
     let name = path.split('?').next().unwrap_or_default().trim_start_matches('/');
     let content = match name {
+        "without-webgpu.html" => std::fs::read_to_string(folder.join("index.html")).map(|page| {
+            page.replace("<head>", "<head><script>delete Navigator.prototype.gpu;</script>").into()
+        }),
         "driver.html" => Ok(include_bytes!("driver.html").to_vec()),
         "" => std::fs::read(folder.join("index.html")),
         name => std::fs::read(folder.join(name)),

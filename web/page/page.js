@@ -4,6 +4,7 @@ const SHIPPED = "model.safetensors";
 const EVALUATE_EVERY = 50;
 const EVALUATED = 500;
 const STEPS_AT_ONCE = 5;
+const NOT_LOADED = "could not be loaded"; // as the worker says it
 const BROWSERS = "Browsers that have it: Chrome, Edge and Opera from version 113 (on Android from 121), " +
   "Safari from 26, and Firefox from 141 on Windows and 145 on macOS. On Linux, Chrome may want " +
   "chrome://flags/#enable-unsafe-webgpu, or a newer driver.";
@@ -30,7 +31,7 @@ function start_worker() {
     else reject?.(new Error(data.error));
   };
   worker.onerror = (event) => {
-    const error = new Error(event.message || "the engine could not be loaded");
+    const error = new Error(event.message || `the engine ${NOT_LOADED}`);
     waiting.forEach(({ reject }) => reject(error));
     waiting.clear();
   };
@@ -54,20 +55,26 @@ function trouble(title, text, words = "") {
   say("trouble-words", words);
   get("trouble-details").hidden = !words;
   get("trouble").hidden = false;
+  get("trouble").scrollIntoView({ block: "nearest" });
+}
+
+/// What needs an engine, and is of no use without one.
+function enable(there) {
+  for (const id of ["train", "measure", "selftest", "model"]) get(id).disabled = !there;
 }
 
 /// Whatever the engine says that is not about one picture or file.
 function failed(error) {
   running = false;
   show_training();
-  const lost = /was lost/.test(error.message);
-  trouble(
-    lost ? "The GPU went away" : "The GPU did not do it",
-    lost
-      ? "Its driver ended it: a reset, too long a computation, or another program. What you drew is still " +
-        "here; training begins anew."
-      : "Trying again starts the engine anew.",
-    error.message);
+  const said = (words) => error.message.includes(words);
+  const [title, text] =
+    said("was lost") ? ["The GPU went away", "Its driver ended it: a reset, too long a computation, or " +
+      "another program. What you drew is still here; training begins anew."]
+    : said(NOT_LOADED) ? ["A file could not be loaded", "The network or the server may be away. " +
+      "Trying again starts the engine anew."]
+    : ["The GPU did not do it", "Trying again starts the engine anew."];
+  trouble(title, text, error.message);
 }
 
 // ---- The paper
@@ -173,7 +180,7 @@ addEventListener("drop", (event) => {
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
   const line = document.createElement("li");
-  line.innerHTML = `<span>${digit}</span><span class="bar"><i></i></span><output></output>`;
+  line.innerHTML = `<span>${digit}</span><span class="bar"><i></i></span><span></span>`;
   get("bars").append(line);
   return line;
 });
@@ -192,7 +199,12 @@ async function classify() {
       const bytes = new Uint8Array(await blob.arrayBuffer());
       const look = await call("classify", { name, bytes });
       if (look.unusable) blank(look.unusable);
-      else answer(look);
+      else {
+        answer(look);
+        await new Promise((done) => setTimeout(done)); // shown before the maps are drawn
+        show_maps(look.towers);
+        performance.mark("mapped");
+      }
     } catch (error) {
       blank("No answer.");
       failed(error);
@@ -211,18 +223,17 @@ function blank(words) {
 function set_bar(line, part, best, text) {
   line.classList.toggle("best", best);
   line.querySelector("i").style.width = `${part * 100}%`;
-  line.querySelector("output").textContent = text;
+  line.lastChild.textContent = text;
 }
 
 const percent = (part, digits = 1) => `${(part * 100).toFixed(digits)} %`;
 
-function answer({ pixels, probabilities, towers }) {
+function answer({ pixels, probabilities }) {
   const best = probabilities.indexOf(Math.max(...probabilities));
   const sure = probabilities[best];
   say("answer", `${sure > 0.9 ? "This is a" : sure > 0.5 ? "Probably a" : "Perhaps a"} ${best}`);
   probabilities.forEach((part, digit) => set_bar(bars[digit], part, digit === best, percent(part)));
   picture(get("seen"), 28, 28, GREY, (at) => pixels[at]);
-  show_maps(towers);
   performance.mark("answered");
 }
 
@@ -474,13 +485,14 @@ async function start() {
   const loaded = load_shipped();
   loaded.catch(() => {}); // heard below, unless opening fails, and then of that
   const { facts, timestamps } = await opened;
-  say("device", `${facts.name} (${facts.kind}), ${timestamps ? "with" : "without"} timestamps; ` +
+  say("device", `On ${facts.name} (${facts.kind}), ${timestamps ? "with" : "without"} timestamps; ` +
     `inception-wgpu through WebGPU in WebAssembly.`);
   await loaded;
 }
 
 async function begin() {
   get("trouble").hidden = true;
+  enable(false);
   if (!navigator.gpu) {
     const why = isSecureContext ? "" : " It is there on secure pages only: https, or localhost.";
     blank("No WebGPU here.");
@@ -489,8 +501,12 @@ async function begin() {
   }
   try {
     await start();
-    performance.mark("ready");
+    enable(true);
   } catch (error) {
+    if (error.message.includes(NOT_LOADED)) {
+      blank("Not loaded.");
+      return failed(error);
+    }
     blank("No GPU.");
     trouble("The browser gave no GPU",
       `It may be switched off in its settings, or its driver be on a list of faulty ones. ${BROWSERS}`,
@@ -501,6 +517,9 @@ async function begin() {
 get("retry").addEventListener("click", () => {
   [losses, accuracies] = [[], []];
   show_training();
+  for (const id of ["timings-status", "selftest-status"]) say(id, "");
+  say("train-status", "Not begun.");
+  get("draw-title").focus(); // the button goes
   begin();
 });
 
@@ -516,5 +535,6 @@ if (new URLSearchParams(location.search).has("selftest") && navigator.gpu) {
 window.inception = { call, selftest, show_picture };
 document.body.dataset.begun = "yes";
 if ("serviceWorker" in navigator && isSecureContext) {
-  navigator.serviceWorker.register("sw.js").catch(() => { /* offline is an extra */ });
+  // Offline is an extra, which loads all files once more: the first picture comes first.
+  setTimeout(() => navigator.serviceWorker.register("sw.js").catch(() => {}), 2000);
 }

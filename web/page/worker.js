@@ -2,6 +2,9 @@
 // { id, result } or { id, error }; { progress } in between.
 import init, { Classifier, Training, normalized, open } from "./inception_web.js";
 
+// Asked for again by the engine, for which the browser gets ready while the module is loaded.
+navigator.gpu?.requestAdapter().catch(() => {});
+
 let device;
 let classifier; // the promise of one
 let training;
@@ -19,8 +22,8 @@ const queue_of = {
 };
 
 async function bytes_of(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} could not be loaded (${response.status})`);
+  const response = await fetch(url).catch(({ message }) => ({ status: message }));
+  if (!response.ok) throw new Error(`${url} could not be loaded: ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
@@ -35,7 +38,10 @@ async function begun() {
 
 const calls = {
   async open() {
-    const opened = init().then(open);
+    const loaded = init().catch(({ message }) => {
+      throw new Error(`the engine could not be loaded: ${message}`);
+    });
+    const opened = loaded.then(open);
     // Compiled while its weights are on their way.
     classifier = opened.then((opened) => new Classifier(opened));
     classifier.catch(() => {}); // told by what waits for it
