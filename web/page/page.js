@@ -67,6 +67,7 @@ function enable(there) {
 function failed(error) {
   running = false;
   show_training();
+  if (!losses.length) say("train-status", "Not begun.");
   const said = (words) => error.message.includes(words);
   const [title, text] =
     said("was lost") ? ["The GPU went away", "Its driver ended it: a reset, too long a computation, or " +

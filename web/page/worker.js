@@ -2,7 +2,7 @@
 // { id, result } or { id, error }; { progress } in between.
 import init, { Classifier, Training, normalized, open } from "./inception_web.js";
 
-// Asked for again by the engine, for which the browser gets ready while the module is loaded.
+// The engine asks for one of its own. Asked before its module is there, the browser gets ready meanwhile.
 navigator.gpu?.requestAdapter().catch(() => {});
 
 let device;
