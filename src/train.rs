@@ -3,6 +3,7 @@
 mod classify;
 mod guard;
 mod recordings;
+mod stream;
 mod timed;
 
 pub use recordings::{Recordings, Unrecordable};
@@ -12,6 +13,7 @@ use std::collections::VecDeque;
 pub use self::classify::likeliest;
 pub(crate) use self::classify::refuse_nan;
 use self::guard::Guard;
+use self::stream::Stream;
 use crate::data::{Batches, Images};
 use crate::engine::{Copied, Engine, EngineError, Pending, Program};
 use crate::gpu::Gpu;
@@ -41,6 +43,8 @@ pub struct Trainer {
     training: Option<Program>,
     inference: Option<Program>,
     batches: Option<Batches>,
+    /// The images, where they do not all lie on the device.
+    stream: Option<Stream>,
     losses: VecDeque<Arriving>,
     guard: Option<Guard>,
     checked_inference: Option<Checked>,
@@ -70,6 +74,19 @@ impl Trainer {
         labels: &[u8],
         batches: Option<Batches>,
     ) -> Result<Trainer, EngineError> {
+        let mut trainer = Trainer::without_images(gpu, recordings, batches)?;
+        trainer.write_bytes(trainer.recordings.images, &images.pixels);
+        if let Some(id) = trainer.recordings.training.as_ref().map(|training| training.labels) {
+            trainer.write_bytes(id, labels);
+        }
+        Ok(trainer)
+    }
+
+    fn without_images(
+        gpu: Gpu,
+        recordings: Recordings,
+        batches: Option<Batches>,
+    ) -> Result<Trainer, EngineError> {
         let mut engine = Engine::new(gpu);
         if let Some(longest) = recordings.longest {
             engine.set_longest_submission(longest);
@@ -86,16 +103,13 @@ impl Trainer {
             training,
             inference,
             batches,
+            stream: None,
             losses: VecDeque::new(),
             guard: None,
             checked_inference: None,
             replaced: 0,
             step: 0,
         };
-        trainer.write_bytes(trainer.recordings.images, &images.pixels);
-        if let Some(id) = trainer.recordings.training.as_ref().map(|training| training.labels) {
-            trainer.write_bytes(id, labels);
-        }
         if trainer.training.is_some() {
             let room = trainer.engine.make_room(1, LOSSES_IN_FLIGHT + 1);
             room.map_err(|error| error.advising(trainer.recordings.advice()))?;
@@ -274,14 +288,11 @@ impl Trainer {
     fn begin_step(&mut self) -> TensorId {
         let config = &self.recordings.config;
         let ids = self.recordings.training.as_ref().expect("training was recorded");
-        let (rows_id, rate_id, key_id) = (ids.rows, ids.rate, ids.key);
-        let loss = ids.loss;
-        let batches = self.batches.as_mut().expect("training has batches");
-        let rows = batches.rows(self.step);
+        let (rate_id, key_id, loss) = (ids.rate, ids.key, ids.loss);
         let rate = Adam::default().rate(config.learning_rate_at(self.step), self.step + 1);
         let seed = (config.seed ^ (config.seed >> 32)) as u32;
         let key = [seed, self.step as u32];
-        self.write(rows_id, bytemuck::cast_slice(&rows));
+        self.write_rows();
         self.write(rate_id, bytemuck::bytes_of(&rate));
         if let Some(key_id) = key_id {
             self.write(key_id, bytemuck::cast_slice(&key));

@@ -69,6 +69,9 @@ struct Global {
     #[arg(long, global = true, value_name = "WHICH", default_value = "adapter")]
     #[arg(help_heading = "Device", hide_default_value = true)]
     limits: LimitChoice,
+    /// Ask for WebGPU's default limits, but for buffers of so many bytes: for tests
+    #[arg(long, global = true, value_name = "BYTES", hide = true, conflicts_with = "limits")]
+    largest_buffer: Option<u64>,
     /// Take no more than this share of the adapter's memory, where its driver says how much it has
     #[arg(long, global = true, value_name = "PERCENT", help_heading = "Device")]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -270,9 +273,10 @@ fn open_gpu(global: &Global) -> Result<Gpu, Failure> {
         backend: global.backend,
         adapter: global.adapter.clone(),
         software: global.software,
-        limits: match global.limits {
-            LimitChoice::Adapter => Limits::Adapter,
-            LimitChoice::Default => Limits::Default,
+        limits: match (global.limits, global.largest_buffer) {
+            (_, Some(buffer)) => Limits::Lowered { buffer, workgroups: 65_535 },
+            (LimitChoice::Adapter, None) => Limits::Adapter,
+            (LimitChoice::Default, None) => Limits::Default,
         },
         memory_percent: global.memory_limit,
         no_timestamps: global.no_timestamps,

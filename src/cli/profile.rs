@@ -123,20 +123,19 @@ fn prepare(
     let samples = Samples::load(config)?;
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     Recordings::check(config)?;
-    let mut recordings = Recordings::training(config, samples.labels.len());
+    let mut recordings = Recordings::training(config, samples.data.len());
     let parameters = recordings.parameters();
     let tensors = file
         .as_ref()
         .map(|file| file.tensors_matching(&parameters).map_err(|e| e.of(config)))
         .transpose()?;
     let gpu = open_gpu(global)?;
-    samples.check(config, &gpu)?;
+    recordings = samples.suit(recordings, config, &gpu);
     let (ceiling, gpu) = global.ceiling(gpu, command.measure_limits)?;
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
-    let labels = &samples.labels;
     let trainer = while_preparing(gpu, |gpu| {
-        let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
+        let mut trainer = samples.trainer(gpu, recordings, batches)?;
         match tensors {
             Some(all) => all.iter().for_each(|tensor| trainer.set(tensor.name, tensor.bytes)),
             None => trainer.initialize(),

@@ -1,14 +1,17 @@
 //! The images of a run: what `train` and `profile` share.
 
-use super::{Failure, network, progress_bar, thousands};
+use std::sync::Arc;
+
+use super::{Failure, bytes, network, progress_bar, say};
 use crate::config::Config;
-use crate::data::{Dataset, Digits, Images, Part, Wanted};
+use crate::data::{Batches, Dataset, Digits, Part, Wanted};
+use crate::engine::EngineError;
 use crate::gpu::Gpu;
+use crate::train::{Recordings, Trainer};
 
 /// All labelled images of a run, one after the other: training, validation and test rows.
 pub(super) struct Samples {
-    pub(super) images: Images,
-    pub(super) labels: Vec<u8>,
+    pub(super) data: Arc<Dataset>,
     pub(super) train: usize,
     pub(super) validation: usize,
     /// What the classes are called, by label; nothing of digits.
@@ -34,28 +37,43 @@ impl Samples {
         let images = Digits::labelled_as(&config.test, &wanted)?;
         network::check_names(&names, &images)?;
         append(images, &mut all)?;
-        let Dataset { images, labels } = all;
-        Ok(Samples { images, labels, train, validation: config.val_rows, names, fingerprint })
+        let data = Arc::new(all);
+        Ok(Samples { data, train, validation: config.val_rows, names, fingerprint })
     }
 
-    /// Refuses more images than the adapter binds at once.
-    pub(super) fn check(&self, config: &Config, gpu: &Gpu) -> Result<(), Failure> {
-        let (limit, count) = (gpu.buffer_limit(), self.labels.len());
-        let size: usize = self.images.shape().iter().product();
-        let most = limit / size as u64;
-        if count as u64 <= most {
-            return Ok(());
+    /// Whether they lie on the device all at once, as they do where the adapter binds so much.
+    fn fit(&self, gpu: &Gpu) -> bool {
+        self.data.images.pixels.len() as u64 <= gpu.buffer_limit()
+    }
+
+    /// The recordings over these images: those over all of them, or, where they do not fit, over a
+    /// batch of them.
+    pub(super) fn suit(&self, recordings: Recordings, config: &Config, gpu: &Gpu) -> Recordings {
+        if self.fit(gpu) {
+            return recordings;
         }
-        let (a, noun) = if self.names.is_empty() { ("a", "digit") } else { ("an", "image") };
-        Err(Failure::new(format!(
-            "{} and {} hold {} {noun}s, and {} are the most that this adapter takes (its limit for \
-             one buffer is {limit} bytes, {a} {noun} takes {size}): give it fewer, or choose another \
-             --adapter",
-            config.train.display(),
-            config.test.display(),
-            thousands(count as u64),
-            thousands(most)
-        )))
+        let (held, limit) = (self.data.images.pixels.len() as u64, gpu.buffer_limit());
+        say(&format!(
+            "the images ({}) are more than this adapter binds at once ({}), so those of each batch are \
+             brought to it",
+            bytes(held),
+            bytes(limit)
+        ));
+        Recordings::streamed(config)
+    }
+
+    /// The network on the device with these images, as far as they fit.
+    pub(super) fn trainer(
+        &self,
+        gpu: Gpu,
+        recordings: Recordings,
+        batches: Batches,
+    ) -> Result<Trainer, EngineError> {
+        let (data, batches) = (&self.data, Some(batches));
+        match self.fit(&gpu) {
+            true => Trainer::new(gpu, recordings, &data.images, &data.labels, batches),
+            false => Trainer::streaming(gpu, recordings, data.clone(), batches),
+        }
     }
 
     pub(super) fn validation(&self) -> std::ops::Range<usize> {
@@ -63,7 +81,7 @@ impl Samples {
     }
 
     pub(super) fn test(&self) -> std::ops::Range<usize> {
-        self.train + self.validation..self.labels.len()
+        self.train + self.validation..self.data.len()
     }
 }
 

@@ -177,7 +177,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
             steps(config.steps)
         ));
     }
-    let mut recordings = Recordings::training(&config, samples.labels.len());
+    let mut recordings = Recordings::training(&config, samples.data.len());
     let initial = command.init_weights.as_deref().map(WeightFile::open).transpose()?;
     // Before minutes are spent on the device.
     let parameters = recordings.parameters();
@@ -194,7 +194,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
         warn("layers are frozen at random values; --init-weights gives them trained ones");
     }
     let gpu = open_gpu(global)?;
-    samples.check(&config, &gpu)?;
+    recordings = samples.suit(recordings, &config, &gpu);
     let (target, gpu) = global.target(gpu, &recordings)?;
     recordings.fit(&target)?;
     say(&format!(
@@ -224,9 +224,8 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let shown = Shown::open(command, done)?;
     let (profiling, gpu) = Profiling::prepare(command, &recordings, global, gpu)?;
     let preparing = Instant::now();
-    let labels = &samples.labels;
     let trainer = while_preparing(gpu, |gpu| {
-        let mut trainer = Trainer::new(gpu, recordings, &samples.images, labels, Some(batches))?;
+        let mut trainer = samples.trainer(gpu, recordings, batches)?;
         set_weights(&mut trainer, initial, &command.reset, resumed)?;
         match command.check_numbers.steps() {
             _ if global.checked => trainer.check_all()?,

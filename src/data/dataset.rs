@@ -1,6 +1,7 @@
 //! Images and labels in memory, and the loading of them from files of any known kind.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::digits::all;
@@ -51,6 +52,17 @@ impl Images {
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         let size = self.shape().iter().product();
         self.pixels.chunks_exact(size).nth(index)
+    }
+
+    /// The pixels of these images, shape `[count, height, width, channels]`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn slice(&self, images: Range<usize>) -> &[u8] {
+        let size: usize = self.shape().iter().product();
+        &self.pixels[images.start * size..images.end * size]
     }
 }
 

@@ -36,8 +36,7 @@ pub const LABELS: usize = 10;
 pub const MOST_CLASSES: usize = 256;
 
 /// Most images of one file that are held at once. A file with more is refused, so that an endless
-/// stream or a header that lies does not fill the memory; no adapter could take more, as a buffer is
-/// smaller than 4 GiB. [`Digits`] reads any number, a few at a time.
+/// stream or a header that lies does not fill the memory. [`Digits`] reads any number, a few at a time.
 pub const MAX_IMAGES: usize = 5_000_000;
 
 /// What is wrong with a data file, where, and what to do about it, as sentences for the user.

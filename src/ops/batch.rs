@@ -1,4 +1,4 @@
-//! A batch gathered from images that stay on the device.
+//! A batch gathered from the images on the device.
 
 use crate::kernel::{Kernel, kernel};
 use crate::reference::{Given, Number, Random, Reference, whole};

@@ -35,8 +35,17 @@ impl Trainer {
     fn write_batch(&mut self, images: Range<usize>) {
         let inference = self.recordings.inference.as_ref().expect("inference was recorded");
         let (id, batch) = (inference.rows, self.inference_batch());
-        let rows: Vec<u32> =
-            (0..batch).map(|i| (images.start + i).min(images.end - 1) as u32).collect();
+        let taken = batch.min(images.len());
+        let first = match &self.stream {
+            None => images.start,
+            Some(stream) => {
+                let pixels = stream.pixels(images.start..images.start + taken);
+                let info = &self.recordings.tensors[self.recordings.images.0 as usize];
+                self.engine.write_bytes(self.recordings.images, info, pixels);
+                0
+            }
+        };
+        let rows: Vec<u32> = (0..batch).map(|i| (first + i.min(taken - 1)) as u32).collect();
         self.write(id, bytemuck::cast_slice(&rows));
     }
 
@@ -55,8 +64,9 @@ impl Trainer {
     /// a time. `before` were classified before them, which errors count too.
     ///
     /// # Panics
-    /// When there are more images than were recorded.
+    /// When there are more images than were recorded, or they are [streamed](Trainer::streaming).
     pub fn replace_images(&mut self, images: &Images, before: usize) {
+        assert!(self.stream.is_none(), "images that are streamed are not replaced");
         self.write_bytes(self.recordings.images, &images.pixels);
         self.replaced = before;
     }

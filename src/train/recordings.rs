@@ -16,6 +16,10 @@ const INFERENCE_BATCH: usize = 100;
 /// training batch but not idle either.
 const LEAST_BESIDE_TRAINING: usize = 50;
 
+fn batch_beside_training(config: &Config) -> usize {
+    config.batch_size.clamp(LEAST_BESIDE_TRAINING, INFERENCE_BATCH)
+}
+
 /// The passes of a training step and of inference, which share weights and images, with the
 /// numbers of the tensors that the host writes and reads.
 pub struct Recordings {
@@ -64,8 +68,16 @@ impl Recordings {
     /// # Panics
     /// When [`Recordings::check`] fails.
     pub fn training(config: &Config, images: usize) -> Recordings {
-        let batch = config.batch_size.clamp(LEAST_BESIDE_TRAINING, INFERENCE_BATCH);
-        Self::record(config, images, true, Some(batch))
+        Self::record(config, images, true, Some(batch_beside_training(config)))
+    }
+
+    /// As [`Recordings::training`], over images of which the device has one batch at a time: see
+    /// [`Trainer::streaming`](super::Trainer::streaming).
+    ///
+    /// # Panics
+    /// When [`Recordings::check`] fails.
+    pub fn streamed(config: &Config) -> Recordings {
+        Self::training(config, config.batch_size.max(batch_beside_training(config)))
     }
 
     /// Records training alone, which takes no memory for inference.

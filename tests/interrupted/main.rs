@@ -10,6 +10,7 @@ mod kill;
 mod lock;
 #[cfg(unix)]
 mod stop;
+mod streamed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};

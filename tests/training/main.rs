@@ -6,6 +6,7 @@ mod common;
 
 mod close;
 mod frozen;
+mod frozen_plans;
 mod golden;
 mod golden_files;
 mod import;
@@ -21,4 +22,5 @@ mod reference;
 mod repeat;
 mod selftest;
 mod sharded;
+mod streamed;
 mod tensors;

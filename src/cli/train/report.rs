@@ -72,7 +72,7 @@ impl Run {
             Split::Validation => (samples.validation().start, samples.train + 1),
             Split::Test => (samples.test().start, 1),
         };
-        let (images, labels) = (&samples.images, &samples.labels);
+        let (images, labels) = (&samples.data.images, &samples.data.labels);
         let filters = self.filters()?;
         self.shown.evaluation = Some(Evaluation {
             version: env!("CARGO_PKG_VERSION").to_string(),

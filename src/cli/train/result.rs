@@ -13,7 +13,7 @@ impl Run {
         self.stop.no_longer_needed();
         let rows = self.samples.test();
         let probabilities = network::classify(&mut self.trainer, rows.clone())?;
-        let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
+        let confusion = confusion(&self.samples.data.labels[rows], &probabilities)?;
         let accuracy = confusion.accuracy().unwrap_or(f64::NAN);
         let (step, seconds) = (self.trainer.step(), self.seconds());
         if let Some(metrics) = &mut self.metrics {

@@ -242,7 +242,7 @@ impl Run {
             }
             classified => classified?,
         };
-        let confusion = confusion(&self.samples.labels[rows], &probabilities)?;
+        let confusion = confusion(&self.samples.data.labels[rows], &probabilities)?;
         let accuracy = confusion.accuracy().unwrap_or(f64::NAN);
         let step = self.trainer.step();
         self.validation = Some((step, accuracy));
