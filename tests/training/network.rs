@@ -47,14 +47,14 @@ layers = [
 
 const COUNT: usize = 9;
 
-fn config() -> Config {
+pub fn config() -> Config {
     let network = Network::parse(Path::new("every.toml"), EVERY).expect("a network");
     let quick = Config::preset(Preset::Quick);
     let network = Some(network);
     Config { network, batch_size: 4, order: Order::Cyclic, scale: Scale::Unit, ..quick }
 }
 
-fn images() -> (Images, Vec<u8>) {
+pub fn images() -> (Images, Vec<u8>) {
     let mut random = Random::new(5);
     let [height, width, channels] = [13, 11, 3];
     let pixels = (0..COUNT * height * width * channels).map(|_| random.bits() as u8).collect();

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use inception::config::{Config, Preset};
 use inception::data::{Batches, Images};
+use inception::gpu::Gpu;
 use inception::plan::{Rewrite, Target};
 use inception::train::{Recordings, Trainer};
 
@@ -14,10 +15,10 @@ const IMAGES: usize = 3;
 const LIMIT: u64 = 1_200_000;
 
 /// What three steps make.
-struct Trained {
+pub struct Trained {
     losses: Vec<f32>,
     /// All variables, moments and probabilities, by name.
-    tensors: Vec<(String, Vec<f32>)>,
+    pub tensors: Vec<(String, Vec<f32>)>,
     /// Shards of W_fc1.
     shards: usize,
 }
@@ -31,6 +32,15 @@ impl Trained {
 
 /// Not planned at all where `without` is `None`.
 fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<Trained> {
+    train_freezing("", without, limit)
+}
+
+/// The same with these layers frozen.
+fn train_freezing(
+    freeze: &str,
+    without: Option<&[Rewrite]>,
+    limit: Option<u64>,
+) -> Option<Trained> {
     let gpu = common::gpu()?;
     let config = Config {
         maps: vec![4],
@@ -38,6 +48,7 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<Trained> {
         num_fc1: 72,
         batch_size: 1,
         learning_rate: 1e-3,
+        freeze: freeze.split_terminator(',').map(String::from).collect(),
         ..Config::preset(Preset::Quick)
     };
     let (labels, pixels) = parse(&digits("mnist_train.csv.gz", IMAGES));
@@ -56,12 +67,27 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<Trained> {
     }
     let mut weights = training.tensors.iter().filter(|info| info.name == "W_fc1");
     let shards = weights.next().expect("W_fc1").shards.len();
-    let batches = Batches::new(config.order, config.seed, config.batch_size, IMAGES).expect("rows");
-    let trainer = Trainer::new(gpu, recordings, &images, &labels, Some(batches));
+    Some(Trained {
+        shards,
+        ..three_steps(gpu, recordings, &config, (&images, &labels), Trainer::initialize)
+    })
+}
+
+/// From weights that are `set` first.
+pub fn three_steps(
+    gpu: Gpu,
+    recordings: Recordings,
+    config: &Config,
+    (images, labels): (&Images, &[u8]),
+    set: impl FnOnce(&mut Trainer),
+) -> Trained {
+    let count = images.len();
+    let batches = Batches::new(config.order, config.seed, config.batch_size, count).expect("rows");
+    let trainer = Trainer::new(gpu, recordings, images, labels, Some(batches));
     let mut trainer = trainer.expect("the network compiles");
     let announced = trainer.recordings().memory();
     assert_eq!(trainer.engine().bytes(), announced, "memory announced and allocated");
-    trainer.initialize();
+    set(&mut trainer);
     let mut losses = Vec::new();
     for _ in 0..3 {
         losses.extend(trainer.train_step().expect("a step"));
@@ -72,10 +98,10 @@ fn train(without: Option<&[Rewrite]>, limit: Option<u64>) -> Option<Trained> {
         let bytes = trainer.get(&name).expect("a variable");
         tensors.push((name, bytemuck::pod_collect_to_vec(&bytes)));
     }
-    let probabilities = trainer.classify(0..IMAGES, |_| {}).expect("probabilities");
+    let probabilities = trainer.classify(0..count, |_| {}).expect("probabilities");
     tensors.push(("probabilities".to_string(), probabilities.concat()));
     let losses = losses.into_iter().map(|(_, loss)| loss).collect();
-    Some(Trained { losses, tensors, shards })
+    Trained { losses, tensors, shards: 1 }
 }
 
 #[test]
@@ -90,6 +116,16 @@ fn shards_compute_the_same_bits() {
         assert_eq!(whole.losses, parts.losses, "losses differ");
         assert!(whole.bits() == parts.bits(), "weights, moments or probabilities differ");
         assert!(whole.shards == 1 && parts.shards > 2, "the limit was to cut W_fc1");
+    }
+}
+
+#[test]
+fn shards_of_frozen_layers_compute_the_same_bits() {
+    for freeze in ["conv*", "fc1", "conv*,fc2"] {
+        let [whole, parts] = [None, Some(LIMIT)].map(|l| train_freezing(freeze, Some(&[]), l));
+        let (Some(whole), Some(parts)) = (whole, parts) else { return };
+        assert!(whole.bits() == parts.bits(), "{freeze}: numbers differ");
+        assert!(parts.shards > 2, "the limit was to cut W_fc1");
     }
 }
 
@@ -115,17 +151,23 @@ fn plans_compute_the_same_numbers() {
     let one_less = Rewrite::value_variants().iter().map(|&rewrite| vec![rewrite]);
     for without in [Vec::new()].into_iter().chain(one_less) {
         let planned = train(Some(&without), None).expect("the adapter is there");
-        for (a, b) in plain.losses.iter().zip(&planned.losses) {
-            let off = f64::from((a - b).abs() / a.abs());
-            assert!(off <= ROUNDING, "without {without:?}: loss {b}, plainly {a}");
-        }
-        assert_eq!(plain.tensors.len(), planned.tensors.len());
-        for ((name, plain), (_, planned)) in plain.tensors.iter().zip(&planned.tensors) {
-            let norm =
-                |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-            let off = plain.iter().zip(planned).map(|(a, b)| f64::from(*a) - f64::from(*b));
-            let off = norm(&mut { off }) / norm(&mut plain.iter().map(|v| f64::from(*v)));
-            assert!(off <= ROUNDING, "without {without:?}: {name} is off by {off:e}");
-        }
+        assert_close(&plain, &planned, &format!("without {without:?}"));
+    }
+}
+
+/// Checks that what a plan has made is what the plain recording makes, but for the rounding.
+#[track_caller]
+pub fn assert_close(plain: &Trained, planned: &Trained, plan: &str) {
+    for (a, b) in plain.losses.iter().zip(&planned.losses) {
+        let off = f64::from((a - b).abs() / a.abs());
+        assert!(off <= ROUNDING, "{plan}: loss {b}, plainly {a}");
+    }
+    assert_eq!(plain.tensors.len(), planned.tensors.len());
+    for ((name, plain), (_, planned)) in plain.tensors.iter().zip(&planned.tensors) {
+        let norm =
+            |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+        let off = plain.iter().zip(planned).map(|(a, b)| f64::from(*a) - f64::from(*b));
+        let off = norm(&mut { off }) / norm(&mut plain.iter().map(|v| f64::from(*v)));
+        assert!(off <= ROUNDING, "{plan}: {name} is off by {off:e}");
     }
 }
