@@ -151,12 +151,10 @@ impl Engine {
         self.check_bindings(recording)?;
         for id in recording.used() {
             let info = recording.tensor(id);
-            for shard in 0..info.shards.len() {
-                let held = self.memory.bytes;
-                self.memory.allocate(&self.gpu, id, shard, info);
-                let bytes = self.memory.bytes - held;
-                self.check_for(|| format!("tensor {} ({bytes} bytes)", info.name), held)?;
-            }
+            let held = self.memory.bytes;
+            self.memory.allocate(&self.gpu, id, info);
+            let bytes = self.memory.bytes - held;
+            self.check_for(|| format!("tensor {} ({bytes} bytes)", info.name), held)?;
         }
         let is_copy = |pass: &Pass| std::ptr::eq(pass.kernel, &COPY);
         let text = |pass: &Pass| match is_copy(pass) {

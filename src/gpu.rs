@@ -20,6 +20,9 @@ pub use self::made::Made;
 /// What carries WebGPU here, and its version.
 pub const INTERFACE: &str = "wgpu 30.0.1";
 
+/// Lets buffers that shaders use be mapped. On a GPU they would then lie in slower memory.
+const HOST_MEMORY: wgpu::Features = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS;
+
 /// Which programming interface to reach the GPU through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
@@ -172,6 +175,7 @@ impl Gpu {
         let facts = facts(adapter);
         let mut optional = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP;
         optional.set(wgpu::Features::TIMESTAMP_QUERY, !options.no_timestamps);
+        optional.set(HOST_MEMORY, facts.is_software());
         let (features, limits) = match options.limits {
             Limits::Adapter => (adapter.features() & optional, adapter.limits()),
             Limits::Default => (wgpu::Features::empty(), wgpu::Limits::default()),
@@ -305,6 +309,11 @@ impl Gpu {
     /// Whether the device can say when a pass began and ended.
     pub fn has_timestamps(&self) -> bool {
         self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
+    /// Whether the device's memory is the host's, so that any buffer may be mapped.
+    pub(crate) fn has_host_memory(&self) -> bool {
+        self.device.features().contains(HOST_MEMORY)
     }
 
     /// See [`AdapterFacts::buffer_limit`].

@@ -170,6 +170,7 @@ pub mod gpu;
 mod bounded;
 mod dispatch;
 mod foreign;
+mod processors;
 
 pub mod engine;
 

@@ -85,7 +85,7 @@ impl TensorInfo {
 
     /// Where rows of a shard of `all` rows lie: for each run of neighbouring elements its bytes in
     /// plain row-major order, counted from the first of these rows, and its bytes in this tensor's
-    /// panels.
+    /// panels, in the order of the latter.
     pub fn runs(
         &self,
         all: usize,

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::gpu::Gpu;
-use crate::recording::{IMAGE_WIDTH, TensorId, TensorInfo};
+use crate::processors::on_all;
+use crate::recording::{IMAGE_WIDTH, Storage, TensorId, TensorInfo};
 
 /// Where a shard of a tensor lies.
 #[derive(Clone)]
@@ -31,27 +32,25 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Gives a shard its place, zeroed, unless it has one.
-    pub(super) fn allocate(&mut self, gpu: &Gpu, id: TensorId, shard: usize, info: &TensorInfo) {
-        if self.places.contains_key(&(id, shard)) {
+    /// Gives a tensor's shards their places, zeroed, unless they have some.
+    pub(super) fn allocate(&mut self, gpu: &Gpu, id: TensorId, info: &TensorInfo) {
+        let placed = |memory: &Memory, shard| memory.places.contains_key(&(id, shard));
+        let shards = (0..info.shards.len()).filter(|&shard| !placed(self, shard));
+        let shards: Vec<usize> = shards.collect();
+        let Some(storage) = &info.storage else {
+            self.bytes += shards.iter().map(|&shard| info.shard_bytes(shard)).sum::<u64>();
+            let made = on_all(shards, |shard| (shard, make(gpu, info, info.shard_bytes(shard))));
+            self.places.extend(made.into_iter().map(|(shard, place)| ((id, shard), place)));
             return;
-        }
-        let storage = info.storage.as_ref().map(|storage| storage[shard]);
-        let place = match storage.and_then(|storage| self.shared.get(&storage.number)) {
-            Some(shared) => shared.clone(),
-            None => {
-                let size = storage.map_or(info.shard_bytes(shard), |storage| storage.bytes);
-                self.bytes += size;
-                match info.image {
-                    true => image(gpu, &info.name, size),
-                    false => Place::Buffer(buffer(gpu, &info.name, size)),
-                }
-            }
         };
-        if let Some(storage) = storage {
-            self.shared.insert(storage.number, place.clone());
+        for shard in shards {
+            let Storage { number, bytes } = storage[shard];
+            let place = self.shared.entry(number).or_insert_with(|| {
+                self.bytes += bytes;
+                make(gpu, info, bytes)
+            });
+            self.places.insert((id, shard), place.clone());
         }
-        self.places.insert((id, shard), place);
     }
 
     /// # Panics
@@ -79,15 +78,30 @@ impl Memory {
     }
 }
 
+fn make(gpu: &Gpu, info: &TensorInfo, size: u64) -> Place {
+    match info.image {
+        true => image(gpu, &info.name, size),
+        false => Place::Buffer(buffer(gpu, &info.name, size)),
+    }
+}
+
 fn buffer(gpu: &Gpu, name: &str, size: u64) -> wgpu::Buffer {
-    gpu.buffer(&wgpu::BufferDescriptor {
+    let mut usage =
+        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    // What was mapped is zeroed already, here and by the thread that asks. Other buffers the driver
+    // zeroes before their first use; a software adapter's does that one after the other.
+    let mapped = gpu.has_host_memory();
+    usage.set(wgpu::BufferUsages::MAP_WRITE, mapped);
+    let buffer = gpu.buffer(&wgpu::BufferDescriptor {
         label: Some(name),
         size,
-        usage: wgpu::BufferUsages::STORAGE
-            | wgpu::BufferUsages::COPY_SRC
-            | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
+        usage,
+        mapped_at_creation: mapped,
+    });
+    if mapped {
+        buffer.unmap();
+    }
+    buffer
 }
 
 fn image(gpu: &Gpu, name: &str, size: u64) -> Place {

@@ -1,11 +1,11 @@
 //! Pipelines by specialized text and entry point, made on all processors at once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use crate::gpu::Gpu;
 use crate::kernel::{self, EntryPoint};
+use crate::processors::on_all;
 use crate::recording::Pass;
 
 /// A pipeline and what naga says of its entry point.
@@ -53,29 +53,10 @@ impl Pipelines {
             }
         }
         gpu.compiled.of.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-        let jobs = Mutex::new(jobs.into_values().collect::<Vec<_>>());
-        let work = || {
-            let mut done = Vec::new();
-            // A block of its own, so that the lock is not held while compiling.
-            while let Some(job) = { jobs.lock().unwrap_or_else(|e| e.into_inner()).pop() } {
-                done.push(compile(gpu, job));
-                gpu.compiled.done.fetch_add(1, Ordering::Relaxed);
-            }
-            done
-        };
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
-        let done = std::thread::scope(|scope| {
-            // Out of memory there may be none but this thread, which does all then.
-            let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
-            let workers: Vec<_> = (1..threads).filter_map(spawn).collect();
-            let mut done = work();
-            for worker in workers {
-                match worker.join() {
-                    Ok(more) => done.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            done
+        let done = on_all(jobs.into_values().collect(), |job| {
+            let made = compile(gpu, job);
+            gpu.compiled.done.fetch_add(1, Ordering::Relaxed);
+            made
         });
         for (text, entries) in done {
             self.made.entry(text).or_default().extend(entries);

@@ -9,12 +9,13 @@ use futures_intrusive::channel::shared::{OneshotReceiver, OneshotSender, oneshot
 use super::wait::hear;
 use super::{Engine, EngineError};
 use crate::gpu::Gpu;
+use crate::processors::on_all;
 use crate::recording::{TensorId, TensorInfo};
 
 /// Rows that lie in panels are put in order in parts of about so many bytes.
 const PART: usize = 1 << 16;
 /// Bytes that are staged at once on their way to the device.
-const WRITTEN: usize = 1 << 24;
+const STAGED: usize = 1 << 21;
 
 /// What a callback is about to tell, once.
 pub(super) type Told<T> = OneshotReceiver<T>;
@@ -128,21 +129,36 @@ impl Engine {
     pub fn write(&mut self, id: TensorId, info: &TensorInfo, bytes: &[u8]) {
         assert_eq!(bytes.len(), info.len() * 4, "write: tensor {} has another size", info.name);
         let mut rest = bytes;
-        for (shard, &rows) in info.shards.iter().enumerate() {
+        let shards = info.shards.iter().enumerate().map(|(shard, &rows)| {
             let (plain, behind) = rest.split_at(rows * info.row_bytes());
             rest = behind;
+            (shard, rows, plain)
+        });
+        on_all(shards.collect(), |(shard, rows, plain)| {
             let buffer = self.memory.buffer(id, shard);
-            if info.panel.is_some() {
-                let mut placed = vec![0; plain.len()];
-                for (from, to) in info.runs(rows, 0..rows) {
-                    placed[to].copy_from_slice(&plain[from]);
-                }
-                self.gpu.queue.write_buffer(buffer, 0, &placed);
-            } else {
-                self.gpu.queue.write_buffer(buffer, 0, plain);
+            if info.panel.is_none() {
+                return self.stage(buffer, 0, plain);
             }
-            if info.shards.len() > 1 {
-                // Hands the staged copy on, lest all shards be held twice.
+            let (mut part, mut at) = (Vec::with_capacity(STAGED), 0);
+            for (from, _) in info.runs(rows, 0..rows) {
+                if part.len() + from.len() > STAGED {
+                    self.stage(buffer, at, &part);
+                    at += part.len() as u64;
+                    part.clear();
+                }
+                part.extend_from_slice(&plain[from]);
+            }
+            self.stage(buffer, at, &part);
+        });
+    }
+
+    /// Writes bytes to a place of a buffer, before everything submitted later. Of many only some are
+    /// held twice at a time, and in memory that serves again: it is new memory that takes long.
+    fn stage(&self, buffer: &wgpu::Buffer, begin: u64, bytes: &[u8]) {
+        for (part, at) in bytes.chunks(STAGED).zip((begin..).step_by(STAGED)) {
+            self.gpu.queue.write_buffer(buffer, at, part);
+            if part.len() > STAGED / 2 {
+                // Hands the staged copy on.
                 self.gpu.queue.submit([]);
             }
         }
@@ -157,17 +173,12 @@ impl Engine {
         assert!(bytes.len() <= info.len() * 4, "write: tensor {} is smaller", info.name);
         assert_eq!(info.shards.len(), 1, "write: tensor {} is in shards", info.name);
         let buffer = self.memory.buffer(id, 0);
-        for (part, at) in bytes.chunks(WRITTEN).zip((0..).step_by(WRITTEN)) {
-            match part.len() % 4 {
-                0 => self.gpu.queue.write_buffer(buffer, at, part),
-                over => {
-                    self.gpu.queue.write_buffer(buffer, at, &[part, &[0; 3][over - 1..]].concat())
-                }
-            }
-            if bytes.len() > WRITTEN {
-                // Hands the staged copy on, lest all bytes be held twice.
-                self.gpu.queue.submit([]);
-            }
+        let (words, over) = bytes.split_at(bytes.len() / 4 * 4);
+        self.stage(buffer, 0, words);
+        if !over.is_empty() {
+            let mut word = [0; 4];
+            word[..over.len()].copy_from_slice(over);
+            self.stage(buffer, words.len() as u64, &word);
         }
     }
 

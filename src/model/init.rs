@@ -1,12 +1,11 @@
 //! Initial values of the variables.
 
-use std::sync::Mutex;
-
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64Mcg;
 
 use crate::config::Init;
+use crate::processors::on_all;
 
 /// Values drawn from one random stream; streams are numbered, so that several threads draw the
 /// very same values as one.
@@ -42,35 +41,16 @@ pub fn initial_values(name: &str, shape: &[usize], init: Init, seed: u64) -> Vec
 /// `count` normal values of that deviation, redrawn beyond `bound` deviations.
 fn normal(name: &str, count: usize, deviation: f32, bound: f32, seed: u64) -> Vec<f32> {
     let mut values = vec![0.0; count];
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let per_thread = count.div_ceil(CHUNK).div_ceil(threads) * CHUNK;
-    let draw = |part: usize, values: &mut [f32]| {
-        for (chunk, values) in values.chunks_mut(CHUNK).enumerate() {
-            let number = (part * per_thread / CHUNK + chunk) as u64;
-            let mut random = Pcg64Mcg::seed_from_u64(stream(seed, name, number));
-            for value in values {
-                *value = loop {
-                    let drawn: f32 = random.sample(StandardNormal);
-                    if drawn.abs() <= bound {
-                        break drawn * deviation;
-                    }
-                };
-            }
+    on_all(values.chunks_mut(CHUNK).enumerate().collect(), |(number, values)| {
+        let mut random = Pcg64Mcg::seed_from_u64(stream(seed, name, number as u64));
+        for value in values {
+            *value = loop {
+                let drawn: f32 = random.sample(StandardNormal);
+                if drawn.abs() <= bound {
+                    break drawn * deviation;
+                }
+            };
         }
-    };
-    let parts = Mutex::new(values.chunks_mut(per_thread).enumerate());
-    let next = || parts.lock().unwrap_or_else(|e| e.into_inner()).next();
-    let work = || {
-        while let Some((part, values)) = next() {
-            draw(part, values);
-        }
-    };
-    // Where there is no other thread, as in a browser or out of memory, this one draws all.
-    std::thread::scope(|scope| {
-        for _ in 1..count.div_ceil(per_thread) {
-            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
     });
     values
 }

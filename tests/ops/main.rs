@@ -22,3 +22,4 @@ mod relu;
 mod sharding;
 mod softmax;
 mod sum_rows;
+mod transfer;
