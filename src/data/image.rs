@@ -1,6 +1,7 @@
 //! A picture of a handwritten digit, of any size, made into what the makers of MNIST made of
 //! theirs: light ink on black, fitted into 20x20 and centred by its mass in 28x28.
 
+use std::fmt::Display;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Limits, Luma};
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, PIXELS, SIDE, source};
+use super::{DataError, PIXELS, SIDE, jpeg, source};
 
 /// Largest picture file read, in bytes.
 const MAX_FILE: u64 = 64 << 20;
@@ -125,18 +126,21 @@ pub(super) fn upright(
     if bytes.len() as u64 > MAX_FILE {
         return Err(too_large());
     }
+    let not_whole = |why: &dyn Display| {
+        DataError::new(format!(
+            "{name} cannot be decoded as a PNG or JPEG picture ({why}). The file may be damaged \
+             or cut short: save or copy it again."
+        ))
+    };
     let damaged = |error: ImageError| match error {
         ImageError::Limits(_) => too_large(),
-        error => DataError::new(format!(
-            "{name} cannot be decoded as a PNG or JPEG picture ({error}). The file may be damaged \
-             or cut short: save or copy it again."
-        )),
+        error => not_whole(&error),
     };
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_MEMORY);
-    let mut reader = ImageReader::new(Cursor::new(bytes))
+    let mut reader = ImageReader::new(Cursor::new(&bytes[..]))
         .with_guessed_format()
         .map_err(|error| source::read_error(path, &error))?;
     reader.limits(limits);
@@ -147,6 +151,9 @@ pub(super) fn upright(
     // Cameras store the picture as the sensor lay, with a note on how it was held.
     let upright = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    if bytes.starts_with(&jpeg::BEGIN) {
+        jpeg::check(&bytes).map_err(|why| not_whole(&why))?;
+    }
     if let Some(enough) = enough.filter(|&enough| picture.width().max(picture.height()) > enough) {
         picture = picture.thumbnail(enough, enough);
     }

@@ -13,6 +13,7 @@ mod dataset;
 mod digits;
 mod idx;
 mod image;
+mod jpeg;
 mod photo;
 mod source;
 mod wanted;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use flate2::bufread::GzDecoder;
 
-use super::DataError;
+use super::{DataError, jpeg};
 
 /// How many bytes are looked at to tell what a file is.
 const HEAD: u64 = 512;
@@ -146,7 +146,7 @@ fn peek(mut reader: Box<dyn Read>, count: u64) -> io::Result<(Vec<u8>, Box<dyn R
 fn kind_of(head: &[u8], path: &Path) -> Kind {
     if head.is_empty() {
         Kind::Empty
-    } else if head.starts_with(b"\x89PNG\r\n\x1a\n") || head.starts_with(&[0xff, 0xd8, 0xff]) {
+    } else if head.starts_with(b"\x89PNG\r\n\x1a\n") || head.starts_with(&jpeg::BEGIN) {
         Kind::Picture
     } else if head.starts_with(&[0, 0]) || file_name(path).contains("idx3-ubyte") {
         // Every IDX file starts with two zero bytes. The name counts as well, so that a damaged

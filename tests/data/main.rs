@@ -4,6 +4,7 @@ mod batches;
 mod csv;
 mod digits;
 mod idx;
+mod jpeg;
 mod pictures;
 mod sets;
 
