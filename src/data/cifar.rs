@@ -39,18 +39,38 @@ pub(super) fn is_named_so(path: &Path) -> bool {
 }
 
 /// The files of a folder that holds CIFAR-10, of that part; none of another folder.
-pub(super) fn files(folder: &Path, part: Part) -> Option<Vec<PathBuf>> {
+///
+/// # Errors
+///
+/// If only some of those to train on are there.
+pub(super) fn files(folder: &Path, part: Part) -> Result<Option<Vec<PathBuf>>, DataError> {
     // No links, as they may lead out of the folder.
     let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|facts| facts.is_file());
-    let named = |name: &str| Some(folder.join(name)).filter(is_file);
-    let training: Vec<PathBuf> =
-        (1..=5).filter_map(|number| named(&format!("data_batch_{number}.bin"))).collect();
-    let test: Vec<PathBuf> = named("test_batch.bin").into_iter().collect();
+    let training = (1..=5).map(|number| folder.join(format!("data_batch_{number}.bin")));
+    let (training, lacking): (Vec<_>, Vec<_>) = training.partition(is_file);
+    let test: Vec<PathBuf> =
+        Some(folder.join("test_batch.bin")).filter(is_file).into_iter().collect();
     match (training.is_empty() && test.is_empty(), part) {
-        (true, _) => None,
-        (false, Part::Training) => Some(training),
-        (false, Part::Test) => Some(test),
+        (true, _) => Ok(None),
+        (false, Part::Training) => match lacking.first().filter(|_| !training.is_empty()) {
+            Some(path) => Err(lacks(path)),
+            None => Ok(Some(training)),
+        },
+        (false, Part::Test) => Ok(Some(test)),
     }
+}
+
+/// The error for a part that is not there, or is no file.
+fn lacks(path: &Path) -> DataError {
+    let what = match path.symlink_metadata() {
+        Ok(_) => "is no regular file, and links are not followed",
+        Err(_) => "is missing",
+    };
+    DataError::new(format!(
+        "{} {what}, and other parts of CIFAR-10 are beside it. Put data_batch_1.bin to data_batch_5.bin \
+         there, uncompressed; or name one of them alone, to train on that one.",
+        path.display()
+    ))
 }
 
 impl Records {

@@ -1,9 +1,12 @@
 //! A folder of pictures by class: `<class>/<picture>.png` or `.jpg`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use super::{DataError, MAX_IMAGES, MOST_CLASSES, OnBadImage, Wanted, permutation, photo, wanted};
+use super::{
+    DataError, MAX_IMAGES, MOST_CLASSES, OnBadImage, Part, Wanted, permutation, photo, wanted,
+};
 
 /// Endings of files that are taken for pictures.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -19,6 +22,8 @@ pub(super) struct Pictures {
     wanted: Wanted,
     /// What was wrong with those that were left out.
     pub(super) skipped: Vec<String>,
+    /// By label, the folders of which no picture was read yet.
+    unread: BTreeMap<u8, PathBuf>,
 }
 
 impl Pictures {
@@ -71,7 +76,7 @@ impl Pictures {
                  them a control character."
             )));
         }
-        let mut files = Vec::new();
+        let (mut files, mut unread) = (Vec::new(), BTreeMap::new());
         for (class, path) in folders {
             let Some(label) = names.iter().position(|known| *known == class) else {
                 return Err(DataError::new(format!(
@@ -90,13 +95,14 @@ impl Pictures {
                     path.display()
                 )));
             }
+            unread.insert(label as u8, path);
         }
         let count = files.len();
         let mut taken: Vec<Option<(PathBuf, u8)>> = files.into_iter().map(Some).collect();
         let order = permutation(0, 0, count as u32);
         let files: Vec<_> = order.iter().filter_map(|&at| taken[at as usize].take()).collect();
         let (wanted, skipped) = (wanted.clone(), Vec::new());
-        Ok(Pictures { files: files.into_iter(), count, names, wanted, skipped })
+        Ok(Pictures { files: files.into_iter(), count, names, wanted, skipped, unread })
     }
 
     /// Appends the next picture and its label. Whether there was one.
@@ -110,6 +116,7 @@ impl Pictures {
                 Ok(read) => {
                     pixels.extend(read);
                     labels.push(label);
+                    self.unread.remove(&label);
                     return Ok(true);
                 }
                 Err(error) if self.wanted.on_bad_image == OnBadImage::Skip => {
@@ -124,7 +131,14 @@ impl Pictures {
                 self.count, self.skipped[0]
             )));
         }
-        Ok(false)
+        match self.unread.first_key_value().filter(|_| self.wanted.part == Part::Training) {
+            None => Ok(false),
+            Some((_, folder)) => Err(DataError::new(format!(
+                "{} holds no picture that can be read, so nothing of its class would be learnt. Put some \
+                 there, or take the folder away.",
+                folder.display()
+            ))),
+        }
     }
 }
 
@@ -144,7 +158,14 @@ fn pictures_of(folder: &Path, label: u8, to: &mut Vec<(PathBuf, u8)>) -> Result<
                 path.display()
             )));
         }
-        if kind.is_file() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+        if !kind.is_file() {
+            return Err(DataError::new(format!(
+                "{} is a pipe, a socket or a device in the folder of a class, where only pictures may be. \
+                 Take it away.",
+                path.display()
+            )));
+        }
+        if ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
             to.push((path, label));
         }
         if to.len() > MAX_IMAGES {

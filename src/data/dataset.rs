@@ -92,10 +92,20 @@ impl Dataset {
     /// all labels, then all pixels.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        self.fingerprint_from(0)
+    }
+
+    /// The same of the images from `first` on.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn fingerprint_from(&self, first: usize) -> String {
         let mut sum = crc32fast::Hasher::new();
-        sum.update(&self.labels);
-        sum.update(&self.images.pixels);
-        format!("{} digits of CRC-32 {:08x}", self.len(), sum.finalize())
+        sum.update(&self.labels[first..]);
+        sum.update(&self.images.pixels[first * self.images.shape().iter().product::<usize>()..]);
+        format!("{} digits of CRC-32 {:08x}", self.len() - first, sum.finalize())
     }
 
     /// How many rows are left to train on where the last `val_rows` are for validation.

@@ -54,15 +54,20 @@ impl Digits {
     ///
     /// As [`Digits::labelled`], and if a folder does not hold what is wanted.
     pub fn labelled_as(path: &Path, wanted: &Wanted) -> Result<Digits, DataError> {
-        if path.is_dir() && cifar::files(path, wanted.part).is_none() {
+        if path.is_dir() && cifar::files(path, wanted.part)?.is_none() {
             let pictures = classes::Pictures::find(path, wanted)?;
             let names = pictures.names.clone();
             return Ok(Self::of_set(path, Content::Folder(pictures), wanted.image, names));
         }
-        match Self::cifar(path, wanted, true)? {
-            Some(digits) => Ok(digits),
-            None => Self::labelled(path),
+        if let Some(digits) = Self::cifar(path, wanted, true)? {
+            return Ok(digits);
         }
+        let source = source::open(path)?;
+        if !wanted.may_be_digits() && !matches!(source.kind, Kind::Text | Kind::Idx) {
+            let wanted = "a folder of pictures by class, or CIFAR-10's files";
+            return Err(source::wrong_kind(path, source.kind, wanted));
+        }
+        Self::labelled_of(path, source)
     }
 
     /// The same without labels: CIFAR-10's files, and pictures. Those are made into a digit only where
@@ -85,13 +90,24 @@ impl Digits {
             let content = Content::Picture(Some(picture));
             return Ok(Self::of_set(path, content, wanted.image, Vec::new()));
         }
+        if source.kind != Kind::Picture && !wanted.may_be_digits() {
+            let [height, width, channels] = wanted.image;
+            let or =
+                if wanted.image == cifar::IMAGE { ", or a file of CIFAR-10 (*.bin)" } else { "" };
+            return Err(DataError::new(format!(
+                "the network takes images of {height}x{width}x{channels} (height, width, channels), and {} is \
+                 no picture. Give it PNG or JPEG pictures of any size{or}.",
+                path.display()
+            )));
+        }
         Self::unlabelled_of(path, source, invert)
     }
 
     /// Files of CIFAR-10, if they are.
     fn cifar(path: &Path, wanted: &Wanted, labelled: bool) -> Result<Option<Digits>, DataError> {
         let files = match path.is_dir() {
-            true => cifar::files(path, wanted.part).filter(|_| labelled),
+            true if labelled => cifar::files(path, wanted.part)?,
+            true => None,
             false if cifar::is_named_so(path) && path.is_file() => Some(vec![path.to_owned()]),
             false => None,
         };

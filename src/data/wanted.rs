@@ -55,7 +55,12 @@ impl Wanted {
     /// Whether a picture is to be made into a digit as MNIST has them, ink on an empty ground, and not
     /// taken as it is.
     pub(super) fn is_digit(&self) -> bool {
-        self.image == [SIDE, SIDE, 1] && self.classes.is_empty()
+        self.may_be_digits() && self.classes.is_empty()
+    }
+
+    /// Whether files of digits hold images of that size.
+    pub(super) fn may_be_digits(&self) -> bool {
+        self.image == [SIDE, SIDE, 1]
     }
 }
 

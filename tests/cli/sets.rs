@@ -149,8 +149,14 @@ fn a_made_up_cifar_is_trained_on_and_measured() {
         };
         (0..count).flat_map(record).collect::<Vec<u8>>()
     };
-    for (name, count) in [("data_batch_1.bin", 20), ("data_batch_2.bin", 10), ("test_batch.bin", 7)]
-    {
+    for (name, count) in [
+        ("data_batch_1.bin", 10),
+        ("data_batch_2.bin", 10),
+        ("data_batch_3.bin", 6),
+        ("data_batch_4.bin", 2),
+        ("data_batch_5.bin", 2),
+        ("test_batch.bin", 7),
+    ] {
         place.write(&format!("cifar/{name}"), records(count));
     }
     let network = std::fs::read_to_string(repository("examples/shapes.toml")).unwrap();

@@ -57,11 +57,12 @@ fn files_of_cifar_are_read_pixel_by_pixel() {
     };
     write("data_batch_2.bin", vec![record(9, 2)]);
     write("data_batch_1.bin", vec![record(3, 0), record(0, 1)]);
+    (3..6).for_each(|number| drop(write(&format!("data_batch_{number}.bin"), vec![record(7, 3)])));
     let test = write("test_batch.bin", vec![record(5, 9)]);
     write("readme.html", vec![]);
     let wanted = wanted([32, 32, 3]);
     let (all, names, skipped) = load(folder.path(), &wanted).unwrap();
-    assert_eq!((&all.labels[..], all.images.shape()), (&[3, 0, 9][..], [32, 32, 3]));
+    assert_eq!((&all.labels[..], all.images.shape()), (&[3, 0, 9, 7, 7, 7][..], [32, 32, 3]));
     assert_eq!((names.len(), names[0].as_str(), names[9].as_str()), (10, "airplane", "truck"));
     assert!(skipped.is_empty());
     for row in 0..3 {
@@ -90,6 +91,42 @@ fn files_of_cifar_are_read_pixel_by_pixel() {
     assert_fails(load(&cut, &wanted), &cut, &["3075 bytes", "multiple of 3073"]);
     let empty = write("empty.bin", vec![]);
     assert_fails(load(&empty, &wanted), &empty, &["0 bytes", "multiple of 3073"]);
+}
+
+#[test]
+fn a_folder_with_parts_of_cifar_missing_is_refused() {
+    let wanted = wanted([32, 32, 3]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |number: u8| folder.path().join(format!("data_batch_{number}.bin"));
+    for number in 1..=5 {
+        fs::write(path(number), record(number, 0)).unwrap();
+    }
+    assert_eq!(load(folder.path(), &wanted).unwrap().0.labels, [1, 2, 3, 4, 5]);
+    for number in 1..=5 {
+        let elsewhere = folder.path().join(format!("DATA_BATCH_{number}.BIN"));
+        fs::rename(path(number), &elsewhere).unwrap();
+        if path(number).exists() {
+            return; // a file system to which such names are one
+        }
+        let parts = ["is missing", "data_batch_1.bin to data_batch_5.bin", "alone"];
+        assert_fails(load(folder.path(), &wanted), &path(number), &parts);
+        fs::create_dir(path(number)).unwrap();
+        assert_fails(load(folder.path(), &wanted), &path(number), &["no regular file", "alone"]);
+        fs::remove_dir(path(number)).unwrap();
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&elsewhere, path(number)).unwrap();
+            assert_fails(load(folder.path(), &wanted), &path(number), &["links", "alone"]);
+            fs::remove_file(path(number)).unwrap();
+        }
+        fs::rename(&elsewhere, path(number)).unwrap();
+    }
+    // What is measured on is one file, and so may be what is trained on.
+    fs::remove_file(path(1)).unwrap();
+    assert_eq!(load(&path(2), &wanted).unwrap().0.labels, [2]);
+    fs::write(folder.path().join("test_batch.bin"), record(6, 0)).unwrap();
+    let of_test = Wanted { part: Part::Test, ..wanted };
+    assert_eq!(load(folder.path(), &of_test).unwrap().0.labels, [6]);
 }
 
 #[test]
@@ -186,6 +223,7 @@ fn bad_pictures_are_named_or_left_out() {
         ("dog/text.png", b"a text".to_vec()),
         ("dog/none.jpg", Vec::new()),
         ("dog/head.jpeg", jpeg.get_ref()[..40].to_vec()),
+        ("dog/half.jpg", jpeg.get_ref()[..half].to_vec()),
         ("cat/cut.png", fs::read(path("cat/a.png")).unwrap()[..40].to_vec()),
     ] {
         fs::write(path(name), content).unwrap();
@@ -195,17 +233,18 @@ fn bad_pictures_are_named_or_left_out() {
         assert!(skipped[0].contains(name), "{skipped:?}");
         fs::remove_file(path(name)).unwrap();
     }
-    // The decoder fills up what is missing of a JPEG that is cut later, or refuses it: never more.
-    fs::write(path("dog/half.jpg"), &jpeg.get_ref()[..half]).unwrap();
-    let (all, _, skipped) = load(folder.path(), &skip).unwrap();
-    assert_eq!(all.len() + skipped.len(), 4);
     // What is no picture by its name does not count.
-    fs::remove_file(path("dog/half.jpg")).unwrap();
     for name in ["dog/notes.txt", "dog/.hidden.png", ".DS_Store", "list.csv"] {
         fs::write(path(name), "text").unwrap();
     }
     assert_eq!(load(folder.path(), &wanted).unwrap().0.len(), 3);
-    for name in ["dog/1.png", "cat/a.png", "cat/b.JPG"] {
+    // A class of which nothing is left is not trained on.
+    fs::write(path("dog/1.png"), "text").unwrap();
+    let parts = ["no picture that can be read", "take the folder away"];
+    assert_fails(load(folder.path(), &skip), &path("dog"), &parts);
+    let of_test = Wanted { part: Part::Test, ..skip.clone() };
+    assert_eq!(load(folder.path(), &of_test).unwrap().0.labels, [0, 0]);
+    for name in ["cat/a.png", "cat/b.JPG"] {
         fs::write(path(name), "text").unwrap();
     }
     let said = load(folder.path(), &skip).unwrap_err().to_string();
@@ -263,10 +302,15 @@ fn links_and_odd_names_within_a_folder_are_refused() {
     symlink(folder.path().join("dog/1.png"), &batch).unwrap();
     let said = load(elsewhere.path(), &wanted).unwrap_err().to_string();
     assert!(said.contains("data_batch_1.bin is a link"), "{said}");
-    // A pipe without a writer is not waited for.
-    let fifo = folder.path().join("dog/pipe.png");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+    // What is neither file nor folder is refused, and a pipe without a writer not waited for.
+    let odd = folder.path().join("dog/odd.png");
+    let made = std::process::Command::new("mkfifo").arg(&odd).status().unwrap();
     assert!(made.success());
+    assert_fails(load(folder.path(), &wanted), &odd, &["is a pipe, a socket or a device"]);
+    fs::remove_file(&odd).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(&odd).unwrap();
+    assert_fails(load(folder.path(), &wanted), &odd, &["is a pipe, a socket or a device"]);
+    fs::remove_file(&odd).unwrap();
     assert_eq!(load(folder.path(), &wanted).unwrap().0.len(), 3);
     for (name, why) in [(&b"\xff"[..], "UTF-8"), (b"a\x1bb", "control character")] {
         let path = folder.path().join(std::ffi::OsStr::from_bytes(name));
@@ -276,4 +320,22 @@ fn links_and_odd_names_within_a_folder_are_refused() {
         assert!(said.contains(why) && !said.contains('\u{1b}'), "{said}");
         fs::remove_dir_all(&path).unwrap();
     }
+}
+
+/// A network of another size takes no digits, so their format is not what it wants.
+#[test]
+fn what_is_no_picture_is_told_what_the_network_takes() {
+    for (image, content) in [([32, 32, 3], "1,2,3\n"), ([9, 9, 1], "1,2\n"), ([32, 32, 3], "")] {
+        let (_folder, path) = crate::file("rows.csv", content);
+        let said = Digits::unlabelled_as(&path, &wanted(image), Invert::Auto).err().unwrap();
+        let takes = format!("the network takes images of {}x{}x{} ", image[0], image[1], image[2]);
+        let said = said.to_string();
+        assert!(said.starts_with(&takes) && said.contains("rows.csv is no picture"), "{said}");
+        assert!(said.contains("PNG or JPEG") && !said.contains("784"), "{said}");
+        assert_eq!(said.contains("CIFAR-10"), image[2] == 3, "{said}");
+    }
+    let (_folder, path) = crate::file("odd", [1, 2, 3]);
+    let parts = ["no known kind", "folder of pictures by class"];
+    assert_fails(load(&path, &wanted([32, 32, 3])), &path, &parts);
+    assert_fails(load(&path, &wanted([28, 28, 1])), &path, &["CSV", "784"]);
 }
