@@ -91,16 +91,26 @@ pub fn export(config: &Config, weights: &WeightFile) -> Result<Vec<u8>, OnnxErro
         graph.add(passes, weights)?;
     }
     let model = ModelProto {
-        ir_version: Some(IR_VERSION),
-        producer_name: Some(env!("CARGO_PKG_NAME").into()),
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),
         graph: Some(graph.proto),
         opset_import: vec![OperatorSetId { domain: Some("".into()), version: Some(OPERATORS) }],
+        ..ours()
     };
     match model.encoded_len() {
         length if length > LONGEST => Err(OnnxError::Large(length)),
         _ => Ok(model.encode_to_vec()),
     }
+}
+
+/// What each model begins with.
+pub fn begin() -> Vec<u8> {
+    ours().encode_to_vec()
+}
+
+/// What tells a model of ours from others.
+fn ours() -> ModelProto {
+    let producer_name = Some(env!("CARGO_PKG_NAME").into());
+    ModelProto { ir_version: Some(IR_VERSION), producer_name, ..ModelProto::default() }
 }
 
 /// Whether both passes are of one node: the parts of a concatenation, or a dense layer's product,

@@ -17,7 +17,6 @@ mod picture;
 mod text;
 mod times;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use evaluation::{EVALUATION_FILE, Evaluation, Split, WrongDigit, most_wrong};
@@ -26,7 +25,6 @@ pub use load::{Part, Run, load};
 pub use text::thousands;
 pub use times::PROFILE_FILE;
 
-use crate::bounded;
 use crate::checkpoint::{CheckpointError, atomic};
 
 /// File name of the report in a run's folder.
@@ -84,10 +82,7 @@ pub fn html(runs: &[Run]) -> String {
 
 /// Whether the file is there and holds something else than a report, which is not to be replaced unasked.
 pub fn is_of_others(path: &Path) -> bool {
-    let mut begin = Vec::new();
-    let most = page::BEGIN.len() as u64;
-    let read = bounded::open(path).and_then(|file| file.take(most).read_to_end(&mut begin));
-    read.is_ok() && !begin.is_empty() && begin != page::BEGIN.as_bytes()
+    atomic::is_of_others(path, page::BEGIN.as_bytes())
 }
 
 /// Writes a page, whole or not at all; straight into what is no file, such as a pipe.

@@ -1,16 +1,18 @@
 //! Files that are never seen half-written: a temporary name in the same folder, synced, renamed.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::CheckpointError;
+use super::run::entries;
+use crate::bounded;
 
-/// The temporary name beside `path`: `.tmp` added to its name. It is always the same, so that what
-/// an interrupted run left behind is replaced by the next.
-pub fn temporary(path: &Path) -> PathBuf {
-    with_ending(path, ".tmp")
-}
+/// What the temporary names of files begin and end with. Between stand the process's number and one that
+/// is given out once.
+const BEGIN: &str = ".inception-";
+const END: &str = ".tmp";
 
 pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
@@ -18,31 +20,61 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Makes something in the folder of `path`, under a temporary name that nobody has.
+fn make_beside<T>(
+    path: &Path,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> Result<(PathBuf, T), CheckpointError> {
+    static GIVEN_OUT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = GIVEN_OUT.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_file_name(format!("{BEGIN}{}-{number}{END}", std::process::id()));
+        match make(&temporary) {
+            Ok(made) => return Ok((temporary, made)),
+            // Of a process that was killed, and had the same number.
+            Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
+            Err(why) => return Err(CheckpointError::io("write", path, why)),
+        }
+    }
+}
+
+/// Removes the temporary files that killed processes have left in a folder; nobody may write there now.
+///
+/// # Errors
+/// [`CheckpointError::Io`].
+pub fn sweep(folder: &Path) -> Result<(), CheckpointError> {
+    let is_left = |path: &&PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let numbers = name.strip_prefix(BEGIN).and_then(|name| name.strip_suffix(END));
+        let numbers = numbers.and_then(|numbers| numbers.split_once('-'));
+        let is_number = |text: &str| text.parse::<u64>().is_ok();
+        numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
+            && fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+    };
+    entries(folder)?.iter().filter(is_left).try_for_each(|path| remove(path))
+}
+
 /// Writes a whole small file, in place of any older one.
 ///
 /// # Errors
 /// [`CheckpointError::Io`]; the older file is as it was then.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
-    let temporary = temporary(path);
-    // Were it a link, another's file would be written. What cannot be removed, nothing is written to.
-    let _ = fs::remove_file(&temporary);
-    let written = File::create_new(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    let written = written.map_err(|why| CheckpointError::io("write", &temporary, why));
-    publish_file(path, written)
+    let (temporary, mut file) = make_beside(path, |name| File::create_new(name))?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    drop(file);
+    let written = written.map_err(|why| CheckpointError::io("write", path, why));
+    publish_file(&temporary, path, written)
 }
 
 /// Writes a file that a user has named: what a link leads to, not the link; and straight into what is
-/// no file, such as a pipe or `/dev/stdout`. Weights, which may be hours of training, are not replaced.
+/// no file, such as a pipe or `/dev/stdout`.
 ///
 /// # Errors
 /// [`CheckpointError::Io`]; an older file is as it was then.
 pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
-            let why = std::io::Error::new(ErrorKind::IsADirectory, "it is a folder");
+            let why = io::Error::new(ErrorKind::IsADirectory, "it is a folder");
             Err(CheckpointError::io("write", path, why))
         }
         Ok(found) if !found.is_file() => {
@@ -53,35 +85,43 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
         Ok(_) => {
             let file = fs::canonicalize(path);
             let file = file.map_err(|why| CheckpointError::io("find", path, why))?;
-            if file.extension().is_some_and(|extension| extension == "safetensors") {
-                let why = "it holds weights, which would be lost; name another file, or remove it";
-                return Err(CheckpointError::io("write", path, std::io::Error::other(why)));
-            }
             write_file(&file, content)
         }
         Err(_) => write_file(path, content),
     }
 }
 
-/// Gives the file under the temporary name its final one if it was written; whatever fails, it does
-/// not stay.
-fn publish_file(path: &Path, written: Result<(), CheckpointError>) -> Result<(), CheckpointError> {
-    let published = written.and_then(|()| publish(path));
+/// Whether a file is there that does not begin so, as all that this program writes of its kind do: it is
+/// not to be replaced unasked. Empty ones, and what is no file, hold nothing to lose.
+pub fn is_of_others(path: &Path, begin: &[u8]) -> bool {
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    let mut found = Vec::new();
+    let read =
+        bounded::open(path).and_then(|file| file.take(begin.len() as u64).read_to_end(&mut found));
+    is_file && (read.is_err() || (!found.is_empty() && found != begin))
+}
+
+/// Gives the file of a temporary name its final one if it was written; whatever fails, it does not stay.
+fn publish_file(
+    temporary: &Path,
+    path: &Path,
+    written: Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
+    let published = written.and_then(|()| publish(temporary, path));
     if published.is_err() {
         // Should this fail too, the first failure is still the one to report.
-        let _ = fs::remove_file(temporary(path));
+        let _ = fs::remove_file(temporary);
     }
     published
 }
 
-/// Gives what lies under the temporary name, a file or a folder, its final one.
+/// Gives what lies under a temporary name in the same folder, a file or a folder, its final one.
 ///
 /// # Errors
 /// [`CheckpointError::Io`].
-pub fn publish(path: &Path) -> Result<(), CheckpointError> {
-    let temporary = temporary(path);
-    let failed = |why| CheckpointError::io("rename to its final name", &temporary, why);
-    fs::rename(&temporary, path).map_err(failed)?;
+pub fn publish(temporary: &Path, path: &Path) -> Result<(), CheckpointError> {
+    let failed = |why| CheckpointError::io("rename a temporary file to", path, why);
+    fs::rename(temporary, path).map_err(failed)?;
     sync_parent(path)
 }
 
@@ -91,14 +131,18 @@ pub fn publish(path: &Path) -> Result<(), CheckpointError> {
 /// # Errors
 /// [`CheckpointError::Io`]; the older file is as it was then.
 pub fn link(from: &Path, to: &Path) -> Result<(), CheckpointError> {
-    let temporary = temporary(to);
-    remove(&temporary)?;
-    let mut linked = Ok(());
-    if fs::hard_link(from, &temporary).is_err() {
-        let copied = fs::copy(from, &temporary).and_then(|_| File::open(&temporary)?.sync_all());
-        linked = copied.map_err(|why| CheckpointError::io("copy to its final place", from, why));
-    }
-    publish_file(to, linked)?;
+    let linked = make_beside(to, |name| fs::hard_link(from, name));
+    let (temporary, written) = match linked {
+        Ok((temporary, ())) => (temporary, Ok(())),
+        Err(_) => {
+            let (temporary, mut file) = make_beside(to, |name| File::create_new(name))?;
+            let copied = File::open(from).and_then(|mut from| io::copy(&mut from, &mut file));
+            let copied = copied.and_then(|_| file.sync_all());
+            let failed = |why| CheckpointError::io("copy to its final place", from, why);
+            (temporary, copied.map_err(failed))
+        }
+    };
+    publish_file(&temporary, to, written)?;
     // Renaming one name of a file to another of the same file leaves both.
     remove(&temporary)
 }

@@ -34,7 +34,7 @@ pub fn save(
     make_folder(&folder)?;
     sweep(&folder)?;
     let dir = folder.join(own::step_name(origin.step));
-    let staged = atomic::temporary(&dir);
+    let staged = atomic::with_ending(&dir, ".tmp");
     let written = make_folder(&staged)
         .and_then(|()| write_tensors(&staged.join(MODEL_FILE), &metadata, weights))
         .and_then(|()| write_tensors(&staged.join(OPTIMIZER_FILE), &metadata, optimizer))
@@ -43,7 +43,7 @@ pub fn save(
     let written = written
         .and_then(|()| own::retire(&dir))
         .and_then(|()| own::carry_over(&dir, &staged))
-        .and_then(|()| atomic::publish(&dir));
+        .and_then(|()| atomic::publish(&staged, &dir));
     if written.is_err() {
         // Should this fail too, the first failure is still the one to report.
         let _ = own::discard(&staged);

@@ -1,9 +1,10 @@
 //! `inception export`: a saved network for other programs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::outputs::refuse_others;
 use super::{Failure, network, print_results, thousands, while_saying};
 use crate::checkpoint::atomic;
 use crate::onnx;
@@ -19,30 +20,18 @@ pub(super) struct ExportCommand {
     /// The model's file, or the folder that `train --out` made
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// The file to write
+    /// The file to write; a model of this program that is there is replaced
     #[arg(long, value_name = "FILE")]
     onnx: PathBuf,
 }
 
 pub(super) fn run(command: ExportCommand) -> Result<(), Failure> {
+    refuse_others(&command.onnx, &onnx::begin(), "ONNX model", "--onnx")?;
     let (file, config) = network::read(&command.model)?;
-    refuse_itself(file.path(), &command.onnx, "--onnx")?;
     let bytes = while_saying("writing the model", || {
         let bytes = onnx::export(&config, &file)?;
         atomic::write_named(&command.onnx, &bytes)?;
         Ok::<_, Failure>(bytes.len())
     })?;
     print_results(&format!("{}: {} bytes", command.onnx.display(), thousands(bytes as u64)))
-}
-
-/// Whether what is to be written is not the very file that is read.
-pub(super) fn refuse_itself(model: &Path, out: &Path, flag: &str) -> Result<(), Failure> {
-    let known = |path: &Path| path.canonicalize().ok();
-    match known(out).is_some_and(|out| known(model) == Some(out)) {
-        false => Ok(()),
-        true => Err(Failure::new(format!(
-            "{} is the model itself; give another file to {flag}",
-            out.display()
-        ))),
-    }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, export, print_results, say, thousands, while_saying};
+use super::outputs::refuse_any;
+use super::{Failure, print_results, say, thousands, while_saying};
 use crate::checkpoint::atomic;
 use crate::torchvision::{self, Pixels};
 
@@ -23,7 +24,7 @@ pub(super) struct ImportCommand {
     /// The state dict, saved by safetensors.torch.save_file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The model's file to write
+    /// The model's file to write, which must not be there yet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What the model expects pixels to be; its state dict does not say
@@ -33,7 +34,7 @@ pub(super) struct ImportCommand {
 
 pub(super) fn run(command: ImportCommand) -> Result<(), Failure> {
     let ImportCommand { file, out, pixels } = command;
-    export::refuse_itself(&file, &out, "--out")?;
+    refuse_any(&out, "--out")?;
     let imported = while_saying("importing the weights", || {
         let imported = torchvision::import(&file, pixels)?;
         atomic::write_named(&out, &imported.to_bytes(&out)?)?;

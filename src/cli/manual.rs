@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
+use super::outputs::refuse_others;
 use super::{Cli, Failure, print_results};
+use crate::checkpoint::atomic;
 
 /// Print what a shell needs to complete commands and flags
 #[derive(Args)]
@@ -37,15 +40,36 @@ pub(super) struct ManCommand {
 
 pub(super) fn man(command: ManCommand) -> Result<(), Failure> {
     // `inception help` needs no page.
-    let program = Cli::command().disable_help_subcommand(true);
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    let mut pages = Vec::new();
+    render(program, &mut pages)?;
     let Some(out) = command.out else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(program).render(&mut page)?;
-        return print_results(&String::from_utf8_lossy(&page));
+        let own = pages.last().map(|(_, page)| String::from_utf8_lossy(page));
+        return print_results(&own.unwrap_or_default());
     };
-    let written =
-        std::fs::create_dir_all(&out).and_then(|()| clap_mangen::generate_to(program, &out));
-    written.map_err(|why| {
-        Failure::new(format!("cannot write the manual pages to {}: {why}", out.display()))
-    })
+    let files = pages.iter().map(|(name, page)| (out.join(name), page));
+    for (path, page) in files.clone() {
+        // Its name and section; the version follows.
+        let title = page.windows(3).position(|three| three == b" 1 ").unwrap_or_default();
+        refuse_others(&path, &page[..title], "manual page", "--out")?;
+    }
+    std::fs::create_dir_all(&out).map_err(|why| {
+        Failure::new(format!("cannot make a folder {} for manual pages: {why}", out.display()))
+    })?;
+    for (path, page) in files {
+        atomic::write_named(&path, page)?;
+    }
+    Ok(())
+}
+
+/// Makes the pages of a command's own commands, then its own, by their files' names.
+fn render(command: Command, to: &mut Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
+    for own in command.get_subcommands().filter(|own| !own.is_hide_set()) {
+        render(own.clone(), to)?;
+    }
+    let (man, mut page) = (Man::new(command), Vec::new());
+    man.render(&mut page)?;
+    to.push((man.get_filename(), page));
+    Ok(())
 }

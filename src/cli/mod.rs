@@ -10,6 +10,7 @@ mod limits;
 mod logging;
 mod manual;
 mod network;
+mod outputs;
 mod predict;
 mod profile;
 mod rates;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::outputs::refuse_others;
 use super::samples::Samples;
 use super::{
     Failure, Global, network, open_gpu, print_results, progress_bar, say, while_preparing,
@@ -15,7 +16,7 @@ use crate::ceiling::Ceiling;
 use crate::checkpoint::{WeightFile, atomic};
 use crate::config::{Config, TrainArgs};
 use crate::data::Batches;
-use crate::profile::trace::{Track, trace};
+use crate::profile::trace::{BEGIN, Track, trace};
 use crate::profile::{INFERENCE, Part, PassFacts, Profile, Runs, TRAINING};
 use crate::train::{Recordings, Trainer};
 
@@ -69,6 +70,9 @@ pub(super) struct ProfileCommand {
 pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failure> {
     if let Some([a, b]) = command.compare.as_deref() {
         return compared::run([a, b], command.by_time, command.json);
+    }
+    if let Some(path) = &command.trace {
+        refuse_others(path, BEGIN, "trace", "--trace")?;
     }
     let (file, config) = match command.model.as_deref().map(network::read).transpose()? {
         Some((file, config)) => (Some(file), command.settings.over(&config)),

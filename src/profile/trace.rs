@@ -21,6 +21,10 @@ use super::{PassFacts, Runs};
 use crate::gpu::AdapterFacts;
 use crate::timing::{Stamps, Timed};
 
+/// What each trace begins with, as the keys of an object come in the order of their letters. Readers pass over
+/// keys that they do not know.
+pub const BEGIN: &[u8] = br#"{"by":"inception-wgpu","#;
+
 /// Runs of one kind, with the facts of their passes.
 pub struct Track<'a> {
     /// What a run is called.
@@ -127,6 +131,7 @@ pub fn trace(adapter: &AdapterFacts, tracks: &[Track]) -> Value {
     events.extend(host.events);
     events.extend(gpu.events);
     json!({
+        "by": env!("CARGO_PKG_NAME"),
         "traceEvents": events,
         "displayTimeUnit": "ms",
         "otherData": {

@@ -118,9 +118,14 @@ fn what_an_interrupted_save_leaves_is_not_seen_and_swept() {
         fs::create_dir(folder.join(left)).unwrap();
         fs::write(folder.join(left).join(MODEL_FILE), "half").unwrap();
     }
-    fs::write(run.join("model.safetensors.tmp"), "half").unwrap();
+    fs::write(run.join(".inception-4711-0.tmp"), "half").unwrap();
+    // Of another, under a name that differs.
+    fs::write(run.join("model.safetensors.tmp"), "precious").unwrap();
     assert_eq!(load(run).unwrap().0.origin.step, 1);
+    atomic::sweep(run).unwrap();
     save_to(run, 2);
+    assert_eq!(fs::read(run.join("model.safetensors.tmp")).unwrap(), b"precious");
+    fs::remove_file(run.join("model.safetensors.tmp")).unwrap();
     assert_eq!(steps(run), ["step-000001", "step-000002"]);
     assert_eq!(files_in(run), [CHECKPOINTS, "config.toml", MODEL_FILE]);
 
@@ -220,9 +225,13 @@ fn what_links_lead_to_is_neither_written_nor_removed() {
     }
     let precious = dir.path().join("precious");
     fs::write(&precious, "precious").unwrap();
-    for name in ["config.toml.tmp", "model.safetensors.tmp"] {
-        symlink(&precious, run.join(name)).unwrap();
-    }
+    // The names that this process gives to its next temporary files; the first is a folder's.
+    let names: Vec<_> =
+        (0..40).map(|n| format!(".inception-{}-{n}.tmp", std::process::id())).collect();
+    fs::create_dir(run.join(&names[0])).unwrap();
+    names[1..].iter().for_each(|name| symlink(&precious, run.join(name)).unwrap());
+    atomic::sweep(&run).unwrap();
+    assert!(names.iter().all(|name| fs::symlink_metadata(run.join(name)).is_ok()));
     save_to(&run, 3);
     assert_eq!(load(&run).unwrap().0.origin.step, 3);
     assert!(!folder.join("step-000003").is_symlink());

@@ -39,7 +39,7 @@ fn nothing_else_is_replaced() {
     let model = checkpoint(&place, "out");
     let weights = format!("{model}/model.safetensors");
     let before = place.read("out/model.safetensors");
-    assert_fails(&["export", &model, "--onnx", &weights], 1, &["is the model itself", "--onnx"]);
+    assert_fails(&["export", &model, "--onnx", &weights], 1, &["no ONNX model", "another --onnx"]);
     assert_fails(
         &["report", &model, "--out", &weights],
         1,
@@ -47,9 +47,33 @@ fn nothing_else_is_replaced() {
     );
     assert_fails(&["export", &model, "--onnx", &model], 1, &["cannot write", "it is a folder"]);
     let other = place.write("other.safetensors", &before);
-    assert_fails(&["export", &model, "--onnx", &other], 1, &["holds weights", "another file"]);
+    assert_fails(&["export", &model, "--onnx", &other], 1, &["no ONNX model", "remove it"]);
     assert!(place.read("other.safetensors") == before, "the other model is none");
     assert!(place.read("out/model.safetensors") == before, "the model is another");
+}
+
+#[test]
+fn only_a_model_of_this_program_is_replaced() {
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "out");
+    let onnx = place.path("tiny.onnx");
+    // The user's file of what was once the temporary name.
+    place.write("tiny.onnx.tmp", "precious");
+    succeed(&["export", &model, "--onnx", &onnx]);
+    let bytes = place.read("tiny.onnx");
+    place.write("tiny.onnx", [&bytes[..40], b"of an older version"].concat());
+    succeed(&["export", &model, "--onnx", &onnx]);
+    assert!(place.read("tiny.onnx") == bytes, "it was not replaced");
+    let mut other = bytes.clone();
+    other[5] ^= 1; // another producer
+    for content in [b"precious".to_vec(), other, bytes[..9].to_vec(), b"{".to_vec()] {
+        let kept = place.write("keep", &content);
+        // Before the model is looked for.
+        let said = ["export", "missing", "--onnx", &kept];
+        assert_fails(&said, 1, &[&kept, "is there and is no ONNX model", "another --onnx"]);
+        assert!(place.read("keep") == content, "it was replaced");
+    }
+    assert_eq!(place.read("tiny.onnx.tmp"), b"precious");
 }
 
 #[test]
@@ -58,12 +82,15 @@ fn links_are_followed_and_devices_stay_devices() {
     use std::os::unix::fs::FileTypeExt;
     let place = Place::new(12, 4);
     let model = checkpoint(&place, "out");
-    place.write("there.onnx", "old");
+    place.write("there.onnx", "");
     let link = place.path("link.onnx");
     std::os::unix::fs::symlink(place.path("there.onnx"), &link).expect("a link");
     succeed(&["export", &model, "--onnx", &link]);
     assert!(std::fs::symlink_metadata(&link).expect("a link").is_symlink(), "the link is gone");
     assert!(place.read("there.onnx").len() > 1000, "what it leads to is as it was");
+    place.write("there.onnx", "old");
+    assert_fails(&["export", &model, "--onnx", &link], 1, &[&link, "no ONNX model"]);
+    assert_eq!(place.read("there.onnx"), b"old");
     // As a device this one takes nothing; as an ordinary file it would.
     assert_fails(&["export", &model, "--onnx", "/dev/full"], 1, &["/dev/full", "No space left"]);
     let kind = std::fs::metadata("/dev/full").expect("it is there").file_type();

@@ -6,13 +6,11 @@ use crate::common::{Place, has_adapter, run_all, succeed_all};
 use crate::say::{assert_failed, checkpoint, tiny};
 
 /// What a run writes there.
-const FILES: [&str; 9] = [
+const FILES: [&str; 7] = [
     "best.safetensors",
     "config.toml",
-    "config.toml.tmp",
     "evaluation.json",
     "metrics.csv",
-    "metrics.csv.tmp",
     "model.safetensors",
     "profile.json",
     "report.html",
@@ -28,7 +26,6 @@ fn files_of_others_are_not_replaced_unasked() {
         place.write("out/other", "precious");
         let said = run_all(&tiny(&place, "out", ""));
         let held = if name == "model.safetensors" { "a model" } else { name };
-        let held = held.trim_end_matches(".tmp");
         assert_failed(&said, 1, &[&folder, held, "another --out", "--overwrite"]);
         let mut left: Vec<_> = fs::read_dir(&folder).expect("it is there").collect();
         assert_eq!(left.len(), 2, "{name}: {left:?}");
@@ -103,8 +100,50 @@ fn overwrite_removes_what_is_a_runs_own_and_nothing_else() {
     for path in others {
         assert_eq!(place.read(path), b"precious", "{path}");
     }
-    for name in FILES.iter().filter(|name| **name != "profile.json" && !name.ends_with(".tmp")) {
+    for name in FILES.iter().filter(|name| **name != "profile.json") {
         assert_ne!(place.read(&format!("out/{name}")), b"old", "{name}");
     }
     assert!(!fs::exists(place.path("out/profile.json")).expect("known"), "of the older run");
+}
+
+/// Only files of the names that this program gives while it writes are cleared away.
+#[test]
+fn temporary_files_of_others_stay() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    fs::create_dir(place.path("out")).expect("made");
+    let others = [
+        "config.toml.tmp",
+        "metrics.csv.tmp",
+        "model.safetensors.tmp",
+        "evaluation.json.tmp",
+        "report.html.tmp",
+        ".inception-notes.tmp",
+        ".inception-1-2.tmp.bak",
+    ];
+    let left = ["out/.inception-4711-0.tmp", "out/.inception-1-23.tmp"];
+    let check = |more: &str| {
+        others.iter().for_each(|name| drop(place.write(&format!("out/{name}"), "precious")));
+        left.iter().for_each(|name| drop(place.write(name, "half")));
+        succeed_all(&tiny(&place, "out", more));
+        for name in others {
+            assert_eq!(place.read(&format!("out/{name}")), b"precious", "{name} after {more:?}");
+        }
+        left.iter().for_each(|name| assert!(!fs::exists(place.path(name)).unwrap(), "{name}"));
+    };
+    check("--eval-every 1");
+    check("--overwrite --eval-every 1");
+    let resume = ["train", "--resume", "--out", &place.path("out"), "--steps", "4"];
+    left.iter().for_each(|name| drop(place.write(name, "half")));
+    crate::common::succeed(&resume);
+    crate::common::succeed(&["report", &place.path("out")]);
+    for name in others {
+        assert_eq!(place.read(&format!("out/{name}")), b"precious", "{name}");
+    }
+    left.iter().for_each(|name| assert!(!fs::exists(place.path(name)).unwrap(), "{name}"));
+    let hidden = fs::read_dir(place.path("out")).expect("it is there").flatten();
+    let hidden = hidden.filter(|f| f.file_name().to_string_lossy().starts_with(".inc")).count();
+    assert_eq!(hidden, 2, "a temporary file of this program is left");
 }

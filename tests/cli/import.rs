@@ -53,7 +53,7 @@ fn a_state_dict_becomes_a_model_that_other_commands_take() {
     let [state, _] = written(&place, &dict);
     // Weights that are there are not replaced.
     let again = ["import", &state, "--out", &model];
-    assert_fails(&again, 1, &[&model, "holds weights, which would be lost"]);
+    assert_fails(&again, 1, &[&model, "is there already", "another --out"]);
     assert!(place.read("model.safetensors") == before, "they were touched");
     let removed = || std::fs::remove_file(&model).expect("it is there");
     removed();
@@ -160,8 +160,12 @@ fn what_is_wrong_with_a_state_dict_is_one_sentence() {
         assert!(!Path::new(&model).exists(), "{what}: a model was written");
     }
     let [state, model] = written(&place, &dict);
-    assert_fails(&["import", &state, "--out", &state], 1, &["is the model itself", "--out"]);
+    assert_fails(&["import", &state, "--out", &state], 1, &["is there already", "--out"]);
     assert_eq!(run(&["import", &state]).code, Some(2), "without --out");
+    // Whatever is there, and before the weights are read.
+    let kept = place.write("metrics.csv", "precious");
+    assert_fails(&["import", "missing", "--out", &kept], 1, &[&kept, "is there already"]);
+    assert_eq!(place.read("metrics.csv"), b"precious");
     let nowhere = place.path("no/such/folder.safetensors");
     assert_fails(
         &["import", &state, "--out", &nowhere],

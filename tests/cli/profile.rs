@@ -281,6 +281,7 @@ fn the_trace_agrees_with_the_table() {
     let place = Place::new(12, 4);
     let path = place.path("trace.json");
     let said = profile(&place, &["--json", "--trace", &path]);
+    assert!(place.read("trace.json").starts_with(inception::profile::trace::BEGIN));
     assert!(said.stderr.contains(&format!("wrote {path}")), "{}", said.stderr);
     let (report, trace) =
         (json(&said.stdout), json(&String::from_utf8(place.read("trace.json")).expect("UTF-8")));
@@ -412,6 +413,10 @@ fn a_saved_model_is_profiled_with_its_sizes() {
     assert_eq!(run(&["profile", "--model", &model, "--preset", "quick"]).code, Some(2));
     assert_fails(&["profile", "--model", &place.path("none")], 1, &["none"]);
     let folder = place.folder.path().to_str().expect("UTF-8");
+    let kept = place.write("keep.json", "{\"traceEvents\":[]}");
+    let said = run(&["profile", "--model", "missing", "--trace", &kept]);
+    assert!(said.code == Some(1) && said.error().contains("is no trace that"), "{said:?}");
+    assert_eq!(place.read("keep.json"), b"{\"traceEvents\":[]}");
     let front = ["profile", "--model", &model, "--trace", folder];
     assert_fails(&front, 1, &["cannot write"]);
 }

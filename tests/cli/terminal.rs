@@ -65,6 +65,18 @@ fn each_command_has_a_manual_page() {
     }
     let file = place.write("file", "");
     assert_fails(&["man", "--out", &file], 1, &["manual pages", &file]);
+    // Pages of this program are replaced, and no others: then none is written.
+    place.write("a/man1/inception-test.1", own.replace("inception 1", "inception-test 1"));
+    succeed(&["man", "--out", &out]);
+    let measured = page("inception-test.1");
+    assert!(measured.contains("Measure a saved network"), "{measured}");
+    place.write("a/man1/inception.1", measured.replace("inception-test 1", "inception 1"));
+    for content in ["precious", &measured] {
+        let kept = place.write("a/man1/inception-train.1", content);
+        assert_fails(&["man", "--out", &out], 1, &[&kept, "is no manual page", "another --out"]);
+        assert_eq!(page("inception-train.1"), content);
+        assert_ne!(page("inception.1"), own, "a page was written");
+    }
 }
 
 /// What is asked for and cannot be printed is a failure; a reader that has had enough is none.

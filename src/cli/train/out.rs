@@ -36,10 +36,9 @@ pub(super) fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<()
     }
     let is_there = |name: &&str| {
         let path = out.join(name);
-        let there = |path: &Path| path.symlink_metadata().is_ok();
         // A run that came to nothing has left no more than a header.
         let bare = *name == METRICS_FILE && metrics::is_bare(&path);
-        (there(&path) && !bare) || there(&atomic::temporary(&path))
+        path.symlink_metadata().is_ok() && !bare
     };
     let found: Vec<&str> = FILES.into_iter().filter(is_there).collect();
     if command.begun || found.is_empty() {
@@ -64,6 +63,7 @@ pub(super) fn open_out(
     let lock = lock.map_or_else(|| Lock::take(out), Ok)?;
     // Another run may have used the folder before it was taken.
     refuse_to_replace(command, out)?;
+    atomic::sweep(out)?;
     match resumed {
         Some(checkpoint) => checkpoint::publish(out, &checkpoint.dir)?,
         None => checkpoint::clear(out)?,
