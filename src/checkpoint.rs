@@ -71,6 +71,8 @@ pub struct Origin {
     /// What tells the digits of the training file from others, if it is known:
     /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
     pub training_data: Option<String>,
+    /// The same of the test file.
+    pub test_data: Option<String>,
 }
 
 /// A checkpoint read whole.

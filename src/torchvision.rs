@@ -81,7 +81,13 @@ impl Imported {
     /// [`CheckpointError`] when the configuration cannot be written.
     pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, CheckpointError> {
         let config = self.config.clone();
-        let origin = Origin { step: 0, config, validation_accuracy: None, training_data: None };
+        let origin = Origin {
+            step: 0,
+            config,
+            validation_accuracy: None,
+            training_data: None,
+            test_data: None,
+        };
         let source = |(name, shape, values): &Variable| {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             let read = Box::new(move |part: &mut dyn FnMut(&[u8])| {

@@ -193,11 +193,14 @@ pub enum CheckpointError {
         /// Its type.
         dtype: String,
     },
-    /// A tensor with an infinite number or NaN, or a negative second moment.
+    /// A tensor with an infinite number or NaN, or a negative second moment or variance.
     #[error(
         "{}: tensor {name} holds {value} at flat index {index}; {}", path.display(),
-        if value.is_finite() { "second moments must not be negative, the file is damaged" }
-        else { "only finite numbers can be used, the training that made it had diverged" }
+        match (value.is_finite(), name.starts_with("variance_")) {
+            (true, true) => "a variance of batch normalisation cannot be negative, the file is damaged",
+            (true, false) => "second moments must not be negative, the file is damaged",
+            _ => "only finite numbers can be used, the training that made it had diverged",
+        }
     )]
     Value {
         /// The file.

@@ -193,7 +193,7 @@ pub(super) fn values(bytes: &[u8]) -> impl Iterator<Item = f32> + Clone + use<'_
 }
 
 /// The first number that no training goes on from, and where it stands: one that is not finite or, in
-/// Adam's second moments and in variances, a negative one, whose root would be NaN.
+/// Adam's second moments and in batch normalisation's variances, a negative one, whose root would be NaN.
 pub(super) fn bad_value(name: &str, bytes: &[u8]) -> Option<(usize, f32)> {
     let squares = name.starts_with("v/") || name.starts_with("variance_");
     values(bytes).enumerate().find(|(_, x)| !x.is_finite() || (squares && *x < 0.0))
@@ -286,13 +286,14 @@ fn parse_origin(path: &Path, header: &Metadata) -> Result<Option<Origin>, Checkp
     let step = step.parse().map_err(|_| bad("step", format!("is {step:?}, not a whole number")))?;
     let config = Config::from_json(need("config")?)
         .map_err(|why| bad("config", format!("does not hold: {why}")))?;
-    let training_data = metadata(header, "training_data").map(String::from);
+    let [training_data, test_data] =
+        ["training_data", "test_data"].map(|key| metadata(header, key).map(String::from));
     let accuracy = metadata(header, "validation_accuracy").map(|text| {
         let wrong = |_| bad("validation_accuracy", format!("is {text:?}, not a number"));
         text.parse().map_err(wrong)
     });
     let validation_accuracy = accuracy.transpose()?;
-    Ok(Some(Origin { step, config, validation_accuracy, training_data }))
+    Ok(Some(Origin { step, config, validation_accuracy, training_data, test_data }))
 }
 
 /// Holds a file of ours against the checksum that it states.

@@ -43,8 +43,11 @@ pub(super) fn metadata(origin: &Origin) -> Result<Value, CheckpointError> {
     if let Some(accuracy) = origin.validation_accuracy {
         metadata["validation_accuracy"] = accuracy.to_string().into();
     }
-    if let Some(data) = &origin.training_data {
-        metadata["training_data"] = data.as_str().into();
+    for (key, data) in [("training_data", &origin.training_data), ("test_data", &origin.test_data)]
+    {
+        if let Some(data) = data {
+            metadata[key] = data.as_str().into();
+        }
     }
     Ok(metadata)
 }

@@ -18,6 +18,8 @@ pub(super) struct Samples {
     pub(super) names: Vec<String>,
     /// Of the whole training file.
     pub(super) fingerprint: String,
+    /// Of the test file.
+    pub(super) test_fingerprint: String,
 }
 
 impl Samples {
@@ -36,9 +38,11 @@ impl Samples {
         let wanted = Wanted { classes: names.clone(), ..config.wanted(Part::Test) };
         let images = Digits::labelled_as(&config.test, &wanted)?;
         network::check_names(&names, &images)?;
+        let first = all.len();
         append(images, &mut all)?;
-        let data = Arc::new(all);
-        Ok(Samples { data, train, validation: config.val_rows, names, fingerprint })
+        let (test_fingerprint, data) = (all.fingerprint_from(first), Arc::new(all));
+        let validation = config.val_rows;
+        Ok(Samples { data, train, validation, names, fingerprint, test_fingerprint })
     }
 
     /// Whether they lie on the device all at once, as they do where the adapter binds so much.

@@ -165,7 +165,7 @@ fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
     let samples = Samples::load(&config)?;
     config.classes.clone_from(&samples.names);
     if let Some(origin) = origin {
-        check_data(origin, &samples, &config, command.settings.train.is_some())?;
+        check_data(origin, &samples, &config, &command.settings)?;
     }
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     Recordings::check(&config)?;

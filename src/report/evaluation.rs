@@ -169,7 +169,7 @@ impl Evaluation {
         }
         let mut counts = evaluation.confusion.iter().flatten();
         if counts.try_fold(0u64, |sum, &count| sum.checked_add(count)).is_none() {
-            return damaged("the confusion matrix counts too many digits".into());
+            return damaged("the confusion matrix counts too many images".into());
         }
         match evaluation.filters.iter().find(|filters| !filters.fit()) {
             Some(filters) => {

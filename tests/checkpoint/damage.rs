@@ -131,6 +131,10 @@ fn tensors_that_do_not_fit_are_named() {
     let expected = vec![("v/b".to_string(), vec![2])];
     let text = complaint(&header, &bytes(&[0.0, -1.0]), &expected);
     assert!(text.contains("v/b holds -1 at flat index 1; second moments"), "{text}");
+    let header = json!({"variance_n": entry("F32", &[2], 0, 8)});
+    let expected = vec![("variance_n".to_string(), vec![2])];
+    let text = complaint(&header, &bytes(&[0.0, -1.0]), &expected);
+    assert!(text.contains("index 1; a variance of batch normalisation cannot be neg"), "{text}");
 }
 
 /// Whatever words of the file enter a sentence.

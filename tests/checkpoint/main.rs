@@ -57,7 +57,13 @@ fn quick() -> Config {
 }
 
 fn origin(step: u64) -> Origin {
-    Origin { step, config: quick(), validation_accuracy: None, training_data: None }
+    Origin {
+        step,
+        config: quick(),
+        validation_accuracy: None,
+        training_data: None,
+        test_data: None,
+    }
 }
 
 /// Saves a checkpoint of this origin in the folder of a run; gives its own folder.

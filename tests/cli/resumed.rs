@@ -44,6 +44,32 @@ fn other_training_digits_are_not_taken_for_those_of_the_run() {
     assert!(!said.stderr.contains("warning"), "{said:?}");
 }
 
+/// Nothing but the measured accuracies depends on them.
+#[test]
+fn other_test_digits_are_warned_of() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    succeed_all(&tiny(&place, "out", ""));
+    let test = place.write("test.csv", digits("mnist_test.csv.gz", 5));
+    let said = succeed_all(&resume(&place, "out", "--steps 3"));
+    for part in [
+        &*format!(
+            "warning: {test} holds other digits than those the run was measured on: 5 digits"
+        ),
+        "instead of 4 digits of CRC-32",
+        "do not compare",
+    ] {
+        assert!(said.stderr.contains(part), "no {part} in {said:?}");
+    }
+    let said = succeed_all(&resume(&place, "out", "--steps 4"));
+    assert!(!said.stderr.contains("warning"), "they are known now: {said:?}");
+    place.write("test.csv", digits("mnist_test.csv.gz", 4));
+    let said = succeed_all(&resume(&place, "out", &format!("--steps 5 --test {test}")));
+    assert!(!said.stderr.contains("warning"), "they are meant: {said:?}");
+}
+
 /// As versions before fingerprints have left it.
 #[test]
 fn a_checkpoint_that_knows_nothing_of_its_digits_goes_on() {

@@ -56,8 +56,13 @@ pub fn checkpoint(place: &Place, name: &str) -> String {
     };
     let path = place.path(name);
     let moments = optimizer_tensors(&weights);
-    let origin =
-        Origin { step: 2, config: config.clone(), validation_accuracy: None, training_data: None };
+    let origin = Origin {
+        step: 2,
+        config: config.clone(),
+        validation_accuracy: None,
+        training_data: None,
+        test_data: None,
+    };
     save(path.as_ref(), &origin, sources(&weights), sources(&moments)).expect("it is saved");
     path
 }

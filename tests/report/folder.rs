@@ -133,7 +133,7 @@ fn damaged_files_are_named() {
         format!("{front}{counts}{behind}")
     };
     let said = trouble(EVALUATION_FILE, text(huge));
-    assert!(said.contains("counts too many digits"), "{said}");
+    assert!(said.contains("counts too many images"), "{said}");
     trouble(EVALUATION_FILE, text(|t| t.replace("0.0625", "null")));
     trouble(PROFILE_FILE, text(|t| t.replace("\"passes\"", "\"pass\"")));
     trouble(PROFILE_FILE, text(|t| t.replace("0.001", "\"fast\"")));

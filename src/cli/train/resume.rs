@@ -25,36 +25,41 @@ pub(super) fn load(out: &Path) -> Result<Checkpoint, Failure> {
     Ok(checkpoint)
 }
 
-/// Whether a resumed run has the training digits that it was begun with. A file that is named anew
-/// is meant; one that has changed by itself hardly.
+/// Whether a resumed run has the images that it was begun with. A file that is named anew is meant; one
+/// that has changed by itself hardly. Of the test images nothing but the measured accuracies depends.
 pub(super) fn check_data(
     origin: &Origin,
     samples: &Samples,
     config: &Config,
-    named: bool,
+    named: &TrainArgs,
 ) -> Result<(), Failure> {
-    let Some(before) = origin.training_data.as_ref().filter(|data| **data != samples.fingerprint)
-    else {
-        return Ok(());
+    let noun = config.noun();
+    let other = |path: &Path, than: &str, now: &str, before: &Option<String>| {
+        let before = before.as_ref().filter(|before| **before != now)?;
+        // Of images, too, a checkpoint calls them digits, lest older ones differ.
+        let of = |data: &str| shown(data).replacen("digits", noun, 1);
+        let (path, now, before) = (path.display(), of(now), of(before));
+        Some(format!("{path} holds other {noun} than {than}: {now} instead of {before}"))
     };
-    let path = config.train.display();
-    // Of images, too, a checkpoint calls them digits, lest older ones differ.
-    let of = |data: &str| shown(data).replacen("digits", config.noun(), 1);
-    let what = format!(
-        "{path} holds other {} than those the run was trained on: {} instead of {}",
-        config.noun(),
-        of(&samples.fingerprint),
-        of(before)
-    );
-    if named {
-        warn(&format!("{what}; the run goes on with them"));
-        return Ok(());
+    let than = "those the run was measured on";
+    let what = other(&config.test, than, &samples.test_fingerprint, &origin.test_data);
+    if let Some(what) = what.filter(|_| named.test.is_none()) {
+        warn(&format!("{what}; accuracies on them do not compare with the earlier ones"));
     }
-    Err(Failure::new(format!(
-        "{what}; put the former file back, give --train {} to go on with this one, or begin another \
-         run from its weights with --init-weights",
-        quoted(&config.train)
-    )))
+    let than = "those the run was trained on";
+    let what = other(&config.train, than, &samples.fingerprint, &origin.training_data);
+    match what {
+        None => Ok(()),
+        Some(what) if named.train.is_some() => {
+            warn(&format!("{what}; the run goes on with them"));
+            Ok(())
+        }
+        Some(what) => Err(Failure::new(format!(
+            "{what}; put the former file back, give --train {} to go on with this one, or begin another \
+             run from its weights with --init-weights",
+            quoted(&config.train)
+        ))),
+    }
 }
 
 /// Says so where `config.toml` was edited: the checkpoint's configuration counts.

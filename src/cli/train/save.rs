@@ -103,6 +103,7 @@ impl Run {
             config: self.config.clone(),
             validation_accuracy: self.accuracy_now(),
             training_data: Some(self.samples.fingerprint.clone()),
+            test_data: Some(self.samples.test_fingerprint.clone()),
         };
         if let Err(failure) = self.begin_saving(origin) {
             self.not_saved(step, &failure.message);
