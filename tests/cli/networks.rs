@@ -20,7 +20,12 @@ layers = [
 "#;
 
 fn train(place: &Place, out: &str, more: &str) -> Vec<String> {
-    let fixed = "--preset quick --val-rows 4 --batch-size 4 --eval-every 2 --log-every 1";
+    train_by(4, place, out, more)
+}
+
+fn train_by(batch: usize, place: &Place, out: &str, more: &str) -> Vec<String> {
+    let fixed =
+        format!("--preset quick --val-rows 4 --batch-size {batch} --eval-every 2 --log-every 1");
     let all: Vec<&str> = fixed.split(' ').chain(more.split(' ')).collect();
     place.train(out, &all)
 }
@@ -96,7 +101,7 @@ fn what_learns_nothing_is_said() {
     }
     let place = Place::new(12, 4);
     let file = place.write("normed.toml", NORMED);
-    let one = train(&place, "one", &format!("--network {file} --steps 2 --batch-size 1"));
+    let one = train_by(1, &place, "one", &format!("--network {file} --steps 2"));
     let said = "n2 normalises each channel over a batch, and has only one number for that";
     assert!(run_all(&one).error().contains(said), "{:?}", run_all(&one));
     // Its running means serve one image as well as more.
@@ -106,10 +111,10 @@ fn what_learns_nothing_is_said() {
         "warning: the learning rate rises over 2 steps (--warmup) and the run has 2 steps, so";
     assert!(said.stderr.contains(rises), "{said:?}");
     let frozen = format!(
-        "--network {file} --steps 2 --batch-size 1 --warmup 1 --freeze n2 --init-weights {}",
+        "--network {file} --steps 2 --warmup 1 --freeze n2 --init-weights {}",
         place.path("two")
     );
-    let said = succeed_all(&train(&place, "three", &frozen));
+    let said = succeed_all(&train_by(1, &place, "three", &frozen));
     assert!(!said.stderr.contains("warning"), "{said:?}");
 }
 
