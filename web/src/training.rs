@@ -100,6 +100,7 @@ impl Training {
             config: self.config.clone(),
             validation_accuracy: None,
             training_data: None,
+            test_data: None,
         };
         Ok(to_bytes(Path::new("model.safetensors"), &origin, tensors)?)
     }
