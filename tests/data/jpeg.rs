@@ -54,6 +54,10 @@ fn one_that_is_cut_short_is_refused_wherever_it_is_cut() {
             fs::write(&path, &bytes[..length]).unwrap();
             assert_fails(load(&path, [37, 53]), &path, &["cannot be decoded", "cut short"]);
         }
+        // As of a download that was begun again.
+        fs::write(&path, [&bytes[..bytes.len() - 200], &bytes].concat()).unwrap();
+        let said = load(&path, [37, 53]).map(|_| format!("{kind}: it is read"));
+        assert_fails(said, &path, &["cannot be decoded", "cut short"]);
     }
 }
 

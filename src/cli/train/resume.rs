@@ -25,8 +25,8 @@ pub(super) fn load(out: &Path) -> Result<Checkpoint, Failure> {
     Ok(checkpoint)
 }
 
-/// Whether a resumed run has the images that it was begun with. A file that is named anew is meant; one
-/// that has changed by itself hardly. Of the test images nothing but the measured accuracies depends.
+/// Whether a resumed run has the images that it was begun with. Training images that are named anew are
+/// meant; those that have changed by themselves hardly. Of the test images nothing but the measured accuracies depends.
 pub(super) fn check_data(
     origin: &Origin,
     samples: &Samples,
@@ -43,7 +43,7 @@ pub(super) fn check_data(
     };
     let than = "those the run was measured on";
     let what = other(&config.test, than, &samples.test_fingerprint, &origin.test_data);
-    if let Some(what) = what.filter(|_| named.test.is_none()) {
+    if let Some(what) = what {
         warn(&format!("{what}; accuracies on them do not compare with the earlier ones"));
     }
     let than = "those the run was trained on";
