@@ -115,6 +115,25 @@ fn a_software_adapter_shares_nothing_through_workgroup_memory() {
     assert!(shared(false, subgroup, &[]) < all, "subgroups come first");
 }
 
+/// A GPU has more threads than a few pictures have tiles of pixels; a processor is never idle.
+#[test]
+fn convolutions_of_few_pictures_take_small_tiles_on_a_gpu() {
+    let small = |pictures, software| {
+        let tape = Tape::new();
+        let x = tape.input("x", &[pictures, 28, 28, 1]);
+        x.conv2d(tape.parameter("w", &[1, 1, 1, 8]), tape.parameter("b", &[8]), 1, Padding::Same);
+        let mut recording = tape.finish();
+        plan::choose(&mut recording, &Target::new(128 << 20, [LANES, LANES], software));
+        assert_eq!(count(&recording, "conv2d.forward"), 1);
+        recording.passes[0].sizes_bound
+    };
+    assert_eq!(
+        [1, 2, 5, 10, 11].map(|pictures| small(pictures, false)),
+        [true, true, true, true, false]
+    );
+    assert_eq!([1, 2, 3, 5].map(|pictures| small(pictures, true)), [true, true, false, false]);
+}
+
 #[test]
 fn a_key_tells_products_apart_and_nothing_else() {
     let keys = |recording: &Recording| -> Vec<String> {

@@ -40,7 +40,7 @@ impl Family {
             Family::Subgroup if hands_round => subgroup_variant(pass, lanes),
             Family::LargeTiles if shares => workgroup_variant(pass, &LARGE),
             Family::SmallTiles if shares => workgroup_variant(pass, &SMALL),
-            Family::Plain => Some(plain_variant(pass)),
+            Family::Plain => Some(plain_variant(pass, target.software)),
             _ => None,
         }
     }

@@ -157,7 +157,7 @@ fn small_ones_share_their_text_and_keep_their_bits() {
         let usual = recorded.recording.clone();
         let mut small = usual.clone();
         for pass in &mut small.passes {
-            *pass = plan::plain_variant(pass);
+            *pass = plan::plain_variant(pass, false);
             let product =
                 pass.kernel.name == "conv2d" && ["forward", "backward_x"].contains(&pass.entry);
             assert_eq!(pass.sizes_bound, product, "{}", pass.label());
