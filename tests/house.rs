@@ -23,7 +23,18 @@ const GPU_FILES: [&str; 12] = [
 const UNSAFE_FILES: [&str; 1] = ["src/main.rs"];
 /// Lines at which a file is to be parted.
 const LONGEST: usize = 400;
-const PAGES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+const PAGES: [&str; 8] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "docs/commands.md",
+    "docs/data.md",
+    "docs/networks.md",
+    "docs/performance.md",
+    "docs/robustness.md",
+];
+/// Those that tell a user what to type.
+const MANUAL: [&str; 4] = ["README.md", "docs/commands.md", "docs/data.md", "docs/networks.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -173,14 +184,34 @@ fn links_lead_somewhere() {
             rest.map(String::from).collect()
         };
         let links = [after("](", ')'), after("src=\"", '"'), after("srcset=\"", '"')].concat();
-        for link in links.iter().filter(|link| !link.contains("://") && !link.starts_with('#')) {
-            let file = link.split('#').next().unwrap_or(link);
-            assert!(root().join(file).exists(), "{page}: {file} does not exist");
+        for link in links.iter().filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let path = match file {
+                "" => root().join(page),
+                _ => root().join(page).with_file_name(file),
+            };
+            assert!(path.exists(), "{page}: {file} does not exist");
+            let known = || anchors(&std::fs::read_to_string(&path).expect("a page"));
+            assert!(anchor.is_empty() || known().contains(anchor), "{page}: no heading for {link}");
         }
         for name in after("`", '`').iter().filter(|name| is_path(name)) {
             assert!(root().join(name).exists(), "{page}: `{name}` does not exist");
         }
     }
+}
+
+/// What a page's headings are called in links.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let text = page.split("```").step_by(2);
+    let headings = text.flat_map(str::lines).filter(|line| line.starts_with('#'));
+    let kept = |c: char| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' => Some(c.to_ascii_lowercase()),
+        _ => None,
+    };
+    headings
+        .map(|line| line.trim_start_matches('#').trim().chars().filter_map(kept).collect())
+        .collect()
 }
 
 /// Whether the text in backticks is meant as a file or folder of the tree.
@@ -200,16 +231,16 @@ fn is_path(text: &str) -> bool {
     folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(['<', '*', ' '])
 }
 
-/// The README's command lines, from its blocks of shell.
+/// The manual's command lines, from its blocks of shell.
 fn shell_lines() -> Vec<String> {
-    let readme = read("README.md");
-    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let manual: String = MANUAL.iter().map(|page| read(page)).collect();
+    let blocks = manual.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let joined: Vec<_> = blocks.map(|block| block.replace("\\\n", " ")).collect();
     joined.iter().flat_map(|block| block.lines()).map(String::from).collect()
 }
 
 #[test]
-fn the_readmes_scripts_can_be_run() {
+fn the_manuals_scripts_can_be_run() {
     let lines = shell_lines();
     let scripts: BTreeSet<_> =
         lines.iter().filter_map(|line| line.split(' ').next()?.strip_prefix("scripts/")).collect();
@@ -258,7 +289,7 @@ fn help(command: &str) -> String {
 }
 
 #[test]
-fn the_readmes_flags_are_known() {
+fn the_manuals_flags_are_known() {
     let helps: Vec<_> =
         commands().into_iter().map(|name| (name.clone(), flags(&help(&name)))).collect();
     for line in shell_lines() {
@@ -271,16 +302,18 @@ fn the_readmes_flags_are_known() {
         let Some(ours) = ours.or(quick) else { continue };
         let name = ours.split(' ').next().unwrap_or_default();
         let Some((_, known)) = helps.iter().find(|(command, _)| *command == name) else {
-            panic!("README: `{line}` has no command that this test knows");
+            panic!("`{line}` has no command that this test knows");
         };
         let unknown: Vec<_> = flags(&ours).into_iter().filter(|f| !known.contains(f)).collect();
-        assert!(unknown.is_empty(), "README: `{line}`: `{name}` does not know {unknown:?}");
+        assert!(unknown.is_empty(), "`{line}`: `{name}` does not know {unknown:?}");
     }
     // Flags in the running text, in backticks.
-    for text in read("README.md").split('`').filter(|text| text.starts_with("--")) {
-        for flag in flags(text) {
-            let known = helps.iter().any(|(_, known)| known.contains(&flag));
-            assert!(known, "README: no command knows `{flag}`");
+    for page in MANUAL {
+        for text in read(page).split('`').filter(|text| text.starts_with("--")) {
+            for flag in flags(text) {
+                let known = helps.iter().any(|(_, known)| known.contains(&flag));
+                assert!(known, "{page}: no command knows `{flag}`");
+            }
         }
     }
 }
