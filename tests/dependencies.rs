@@ -41,6 +41,27 @@ fn all_comes_from_one_place_and_is_known_by_its_bytes() {
     }
 }
 
+/// What is measured beside the engine is built apart from it, from versions that a lock names.
+#[test]
+fn peers_are_packages_of_their_own() {
+    let ours: Vec<_> = packages("Cargo.lock").iter().map(|p| text(p, "name").to_string()).collect();
+    for peer in ["burn", "candle", "meganeura"] {
+        let folder = format!("benches/peers/{peer}");
+        let manifest = table(&format!("{folder}/Cargo.toml"));
+        assert!(manifest.contains_key("workspace"), "{folder} is no workspace of its own");
+        assert_eq!(manifest["package"]["publish"].as_bool(), Some(false), "{folder}: publish");
+        let locked = packages(&format!("{folder}/Cargo.lock"));
+        for (name, wanted) in manifest["dependencies"].as_table().expect("dependencies") {
+            assert!(!ours.contains(name), "Cargo.lock has {name}, which {folder} is measured with");
+            let wanted = wanted.get("version").unwrap_or(wanted).as_str().unwrap_or_default();
+            let version = wanted.strip_prefix('=').expect("an exact version");
+            let found = locked.iter().find(|package| text(package, "name") == name);
+            let found = found.map(|package| text(package, "version"));
+            assert_eq!(found, Some(version), "{folder}/Cargo.lock: the version of {name}");
+        }
+    }
+}
+
 /// The program never uses the network.
 #[test]
 fn nothing_that_talks_to_a_network_is_built_in() {
