@@ -148,7 +148,7 @@ impl common::Network for Network {
         let gradients = GradientsParams::from_grads(loss.backward(), &self.layers);
         self.layers = self.optimizer.step(self.learning_rate, self.layers.clone(), gradients);
         self.device.sync()?;
-        Ok(loss.into_scalar())
+        Ok(loss.try_into_scalar()?)
     }
 
     fn classify(&mut self, images: &[f32]) -> Done<()> {
