@@ -23,7 +23,8 @@ pub fn bind_sizes(text: &str) -> (String, Vec<u32>) {
     let declared = format!(
         "struct Sizes {{\n{members}}}\n@group(0) @binding({BINDING}) var<uniform> sizes: Sizes;\n"
     );
-    (rename(head, &names) + &declared + &rename(tail, &names), words)
+    // What stands before cannot name them: a constant is not made of what is bound.
+    (head.to_string() + &declared + &rename(tail, &names), words)
 }
 
 /// Name, type and value of a `const NAME: u32 = 1u;` line, or the same of `i32`.
