@@ -48,7 +48,7 @@ impl Ceiling {
     /// [`EngineError`] when the device fails.
     pub async fn measure_async(gpu: Gpu) -> Result<(Ceiling, Gpu), EngineError> {
         let (stream, bytes) = stream(gpu.buffer_limit());
-        let (multiply_add, flop) = multiply_add();
+        let (multiply_add, flop) = multiply_add(gpu.buffer_limit());
         let (seconds, gpu) = fastest_seconds(&stream, gpu).await?;
         let bytes_per_second = bytes as f64 / seconds;
         let (seconds, gpu) = fastest_seconds(&multiply_add, gpu).await?;
@@ -80,7 +80,7 @@ pub(crate) fn sizes() -> String {
 
 /// One pass that streams, and the bytes that it moves.
 fn stream(buffer_limit: u64) -> (Recording, u64) {
-    let bytes = STREAM.min(buffer_limit);
+    let bytes = STREAM.min(buffer_limit) / 16 * 16;
     let tape = Tape::new();
     let [a, b] = ["a", "b"].map(|name| tape.input(name, &[bytes as usize / 4]));
     let sum = tape.temporary(&a.shape());
@@ -92,19 +92,20 @@ fn stream(buffer_limit: u64) -> (Recording, u64) {
     (tape.finish(), 3 * bytes)
 }
 
-/// One pass that multiplies and adds, and how many of both.
-fn multiply_add() -> (Recording, u64) {
+/// One pass that multiplies and adds, and how many of both. A thread stores 16 bytes.
+fn multiply_add(buffer_limit: u64) -> (Recording, u64) {
+    let threads = (THREADS as u64).min(buffer_limit / 16) as usize;
     let tape = Tape::new();
-    let sum = tape.temporary(&[THREADS * 4]);
+    let sum = tape.temporary(&[threads * 4]);
     let factor = tape.input("factor", &[2]);
     let constants: [Constant; 4] = [
-        ("COUNT", THREADS.into()),
+        ("COUNT", threads.into()),
         ("CHAINS", CHAINS.into()),
         ("STEPS", STEPS.into()),
         ("TURNS", TURNS.into()),
     ];
     let tensors = [("factor", factor), ("sum", sum)];
-    tape.dispatch(&KERNEL, "multiply_add", &constants, &tensors, [THREADS, 1, 1]);
+    tape.dispatch(&KERNEL, "multiply_add", &constants, &tensors, [threads, 1, 1]);
     (tape.finish(), 2 * (sum.len() * CHAINS * STEPS * TURNS) as u64)
 }
 

@@ -88,7 +88,10 @@ pub fn export(config: &Config, weights: &WeightFile) -> Result<Vec<u8>, OnnxErro
     }
     graph.names.insert(images.id(), scaled);
     for passes in recording.passes.chunk_by(joins) {
-        graph.add(passes, weights)?;
+        graph.add(passes, weights).map_err(|error| match error {
+            OnnxError::Weights(error) => error.of(config).into(),
+            other => other,
+        })?;
     }
     let model = ModelProto {
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),

@@ -6,6 +6,7 @@ mod common;
 use inception::ceiling::Ceiling;
 use inception::cost::Cost;
 use inception::engine::Engine;
+use inception::gpu::{Gpu, GpuOptions, Limits};
 
 #[test]
 fn an_adapter_has_ceilings_and_is_given_back() {
@@ -15,6 +16,19 @@ fn an_adapter_has_ceilings_and_is_given_back() {
         assert!(rate.is_finite() && rate > 0.0, "{ceiling:?}");
     }
     assert_eq!(Engine::new(gpu).bytes(), 0);
+}
+
+#[test]
+fn an_adapter_of_small_buffers_has_ceilings_too() {
+    if common::gpu().is_none() {
+        return;
+    }
+    // No multiple of what a thread stores.
+    let limits = Limits::Lowered { buffer: 402_004, workgroups: 65_535 };
+    let options = GpuOptions { limits, ..GpuOptions::default() };
+    let gpu = pollster::block_on(Gpu::open(&options)).expect("it opens with less");
+    let (ceiling, _) = Ceiling::measure(gpu).expect("it can be measured");
+    assert!(ceiling.flop_per_second > 0.0 && ceiling.bytes_per_second > 0.0, "{ceiling:?}");
 }
 
 #[test]

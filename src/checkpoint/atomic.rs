@@ -67,10 +67,10 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
 }
 
 /// Writes a file that a user has named: what a link leads to, not the link; and straight into what is
-/// no file, such as a pipe or `/dev/stdout`.
+/// no file, such as a pipe that is read or `/dev/stdout`.
 ///
 /// # Errors
-/// [`CheckpointError::Io`]; an older file is as it was then.
+/// [`CheckpointError::Io`], also for a pipe that nobody reads; an older file is as it was then.
 pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
@@ -78,8 +78,7 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
             Err(CheckpointError::io("write", path, why))
         }
         Ok(found) if !found.is_file() => {
-            let written = File::options().write(true).open(path);
-            let written = written.and_then(|mut file| file.write_all(content));
+            let written = open_device(path).and_then(|mut file| file.write_all(content));
             written.map_err(|why| CheckpointError::io("write", path, why))
         }
         Ok(_) => {
@@ -89,6 +88,43 @@ pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
         }
         Err(_) => write_file(path, content),
     }
+}
+
+/// Opens for writing what is no file. To open a pipe is to wait for a reader, so that it is asked first
+/// whether there is one.
+fn open_device(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+        if fs::metadata(path)?.file_type().is_fifo() {
+            let asked = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path);
+            let asked = asked.map_err(|why| match why.raw_os_error() {
+                Some(libc::ENXIO) => {
+                    io::Error::other("it is a pipe that nobody reads; start its reader first")
+                }
+                _ => why,
+            });
+            // Closed only then, lest the reader take it for the end.
+            let (_asked, file) = (asked?, File::options().write(true).open(path)?);
+            return Ok(file);
+        }
+    }
+    File::options().write(true).open(path)
+}
+
+/// Looks whether a file can be written that a user has named, and leaves what is there as it is.
+///
+/// # Errors
+/// [`CheckpointError::Io`].
+pub fn check_named(path: &Path) -> Result<(), CheckpointError> {
+    let target = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return write_named(path, b""), // which says so
+        Ok(found) if !found.is_file() => return Ok(()),
+        Ok(_) => fs::canonicalize(path).map_err(|why| CheckpointError::io("find", path, why))?,
+        Err(_) => path.into(),
+    };
+    let (temporary, _) = make_beside(&target, |name| File::create_new(name))?;
+    remove(&temporary)
 }
 
 /// Whether a file is there that does not begin so, as all that this program writes of its kind do: it is

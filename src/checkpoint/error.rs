@@ -140,16 +140,13 @@ pub enum CheckpointError {
         /// Which process and since when, if that can be known.
         by: Option<String>,
     },
-    /// Another run has taken a folder whose lock was removed.
-    #[error(
-        "{} is another run's now{}, since its lock was removed", run.display(),
-        by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default()
-    )]
+    /// A folder is no longer known to be the run's that holds it.
+    #[error("{} may be another run's by now, so nothing more is written there: {why}", run.display())]
     Taken {
         /// The run's folder.
         run: PathBuf,
-        /// Which process and since when, if that can be known.
-        by: Option<String>,
+        /// What was found there instead of the run's lock.
+        why: String,
     },
     /// The file's tensors are not by name those of the model.
     #[error(

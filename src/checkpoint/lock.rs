@@ -3,7 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::CheckpointError;
 use crate::bounded;
@@ -13,15 +14,18 @@ use crate::bounded;
 const LOCK_FILE: &str = "lock";
 /// Bytes of a mark at most.
 const LONGEST: u64 = 64;
+/// How often, and at which distance, a folder without its lock is looked at: somebody may be about to
+/// remove the rest of it.
+const LOOKS: (u32, Duration) = (10, Duration::from_millis(100));
 
-/// Holds the folder of a run until it is dropped.
-#[derive(Debug)]
+/// Holds the folder of a run until it and its clones are dropped.
+#[derive(Clone, Debug)]
 pub struct Lock {
     run: PathBuf,
     /// What tells this process's lock from another's: its number, and when it began.
     mark: String,
     /// Locked as long as it is open; none where the file system has no locks.
-    file: Option<File>,
+    file: Option<Arc<File>>,
 }
 
 impl Lock {
@@ -34,37 +38,80 @@ impl Lock {
         Lock::take_by(run, OpenOptions::new().create(true).truncate(false))
     }
 
-    /// Whether the folder is still held. Where the lock's file was removed, or the whole folder, it is
-    /// made anew and taken again: then what was removed. Where another file is in its place, another
-    /// run has used the folder, or does: nobody else makes it.
+    /// Whether the folder is still the one that was taken, which its file tells: nobody else makes that one.
     ///
     /// # Errors
-    /// [`CheckpointError::Taken`] when the folder is another run's; else as [`Lock::take`].
-    pub fn renew(&mut self) -> Result<Option<PathBuf>, CheckpointError> {
-        let Some(file) = &self.file else { return Ok(None) };
+    /// [`CheckpointError::Taken`] when another file is in its place, [`CheckpointError::Io`] when there
+    /// is none, or it cannot be looked at.
+    pub fn check(&self) -> Result<(), CheckpointError> {
+        let Some(file) = &self.file else { return Ok(()) };
         let path = self.run.join(LOCK_FILE);
         match is_same(file, &path, &self.mark) {
-            Ok(false) => return Err(self.taken()),
-            Err(why) if why.kind() == ErrorKind::NotFound => {}
-            // Ours; or what is wrong there the next write will say.
-            _ => return Ok(None),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.taken()),
+            Err(why) => Err(CheckpointError::io("find", &path, why)),
         }
-        let gone = if self.run.exists() { path } else { self.run.clone() };
+    }
+
+    /// Sees to it that the folder is held, before something is written there. One that was removed, or
+    /// in which nothing is left, is made anew and taken again: whether it came to that.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Taken`] when the folder may be another run's: another file is in the lock's
+    /// place, or none and other files are there, or it is no folder. Else as [`Lock::take`].
+    pub fn renew(&mut self) -> Result<bool, CheckpointError> {
+        use ErrorKind::{AlreadyExists, NotADirectory, NotFound};
+        match self.check() {
+            Ok(()) => return Ok(false),
+            Err(CheckpointError::Io { why, .. })
+                if [NotFound, NotADirectory].contains(&why.kind()) => {}
+            // What is wrong there the next write will say.
+            Err(CheckpointError::Io { .. }) => return Ok(false),
+            Err(taken) => return Err(taken),
+        }
+        let (looks, distance) = LOOKS;
+        let is_gone = |look| {
+            std::thread::sleep(distance * u32::from(look > 0));
+            is_free(&self.run)
+        };
+        if !(0..=looks).any(is_gone) {
+            return Err(self.taken());
+        }
         std::fs::create_dir_all(&self.run)
             .map_err(|why| CheckpointError::io("make the folder", &self.run, why))?;
         *self = match Lock::take_by(&self.run, OpenOptions::new().create_new(true)) {
             Ok(lock) => lock,
+            // Another run was quicker.
             Err(CheckpointError::InUse { .. }) => return Err(self.taken()),
-            Err(CheckpointError::Io { why, .. }) if why.kind() == ErrorKind::AlreadyExists => {
+            Err(CheckpointError::Io { why, .. }) if why.kind() == AlreadyExists => {
                 return Err(self.taken());
             }
             Err(other) => return Err(other),
         };
-        Ok(Some(gone))
+        Ok(true)
     }
 
     fn taken(&self) -> CheckpointError {
-        CheckpointError::Taken { run: self.run.clone(), by: holder(&self.run.join(LOCK_FILE)) }
+        CheckpointError::Taken { run: self.run.clone(), why: self.instead() }
+    }
+
+    /// What is found in the lock's place.
+    fn instead(&self) -> String {
+        let path = self.run.join(LOCK_FILE);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if !found.is_file() => return "its `lock` is no file now".into(),
+            Ok(_) => {}
+            Err(_) if self.run.is_dir() => {
+                return "its file `lock` was removed, and other files are there".into();
+            }
+            Err(_) => return "it is no folder now".into(),
+        }
+        let mark = bounded::read_text(&path, LONGEST).unwrap_or_default();
+        match describe(&mark) {
+            Some(_) if mark == self.mark => "its file `lock` is a copy of this run's".into(),
+            Some(by) => format!("another run has taken it ({by})"),
+            None => "its file `lock` is another one than this run's".into(),
+        }
     }
 
     fn take_by(run: &Path, options: &mut OpenOptions) -> Result<Lock, CheckpointError> {
@@ -98,7 +145,16 @@ impl Lock {
         }
         let written = file.rewind().and_then(|()| file.set_len(0));
         written.and_then(|()| file.write_all(mark.as_bytes())).map_err(failed)?;
-        Ok(Lock { run: run.into(), mark, file: Some(file) })
+        Ok(Lock { run: run.into(), mark, file: Some(Arc::new(file)) })
+    }
+}
+
+/// Whether there is no such folder, or nothing in it.
+fn is_free(run: &Path) -> bool {
+    match std::fs::read_dir(run) {
+        Ok(mut entries) => entries.next().is_none(),
+        // A link that leads nowhere is there.
+        Err(_) => run.symlink_metadata().is_err_and(|why| why.kind() == ErrorKind::NotFound),
     }
 }
 

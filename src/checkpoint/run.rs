@@ -17,28 +17,36 @@ use super::{
 ///
 /// All is written to a folder of a temporary name, which gets its own when all is on the disk. So
 /// whatever fails or is interrupted leaves the older checkpoints as they were, and room for one more
-/// than are kept is needed.
+/// than are kept is needed. `held` is asked whether the folder is still the run's before something is put
+/// where another run might have something: writing may take minutes. The temporary name is this
+/// process's alone.
 ///
 /// # Errors
 /// [`CheckpointError`] when a file cannot be written, or a tensor cannot be read, has the wrong
-/// length or holds numbers that are not finite.
+/// length or holds numbers that are not finite; that of `held`.
 pub fn save(
     run: &Path,
     origin: &Origin,
     weights: Vec<TensorSource>,
     optimizer: Vec<TensorSource>,
+    held: impl Fn() -> Result<(), CheckpointError>,
 ) -> Result<(), CheckpointError> {
     origin.config.validate()?;
     let (metadata, toml) = (metadata(origin)?, origin.config.to_toml()?);
     let folder = run.join(CHECKPOINTS);
+    held()?;
     make_folder(&folder)?;
     sweep(&folder)?;
     let dir = folder.join(own::step_name(origin.step));
-    let staged = atomic::with_ending(&dir, ".tmp");
-    let written = make_folder(&staged)
+    let staged = atomic::with_ending(&dir, &format!(".{}.tmp", std::process::id()));
+    // Not in a folder that was removed since.
+    let made = fs::create_dir(&staged);
+    let written = made
+        .map_err(|why| CheckpointError::io("make the folder", &staged, why))
         .and_then(|()| write_tensors(&staged.join(MODEL_FILE), &metadata, weights))
         .and_then(|()| write_tensors(&staged.join(OPTIMIZER_FILE), &metadata, optimizer))
-        .and_then(|()| atomic::sync_folder(&staged));
+        .and_then(|()| atomic::sync_folder(&staged))
+        .and_then(|()| held());
     // One of the same step is there when it was found damaged and the run went on from an older one.
     let written = written
         .and_then(|()| own::retire(&dir))
@@ -49,8 +57,10 @@ pub fn save(
         let _ = own::discard(&staged);
         return written;
     }
+    held()?;
     atomic::write_file(&run.join(CONFIG_FILE), toml.as_bytes())?;
     publish(run, &dir)?;
+    held()?;
     let all = checkpoints(run)?;
     let past = all.range(..=origin.step).rev().skip(origin.config.keep);
     // Later ones are damaged, and of a course that was given up for an older checkpoint.
@@ -102,6 +112,11 @@ pub fn load(run: &Path) -> Result<(Checkpoint, Vec<CheckpointError>), Checkpoint
     })
 }
 
+/// Whether the folder of a run has a checkpoint of that step, in whatever state.
+pub fn holds_step(run: &Path, step: u64) -> bool {
+    own::holds_any(&run.join(CHECKPOINTS).join(own::step_name(step)))
+}
+
 /// Whether the folder of a run holds weights, in whatever state.
 pub fn holds_a_model(run: &Path) -> bool {
     run.join(MODEL_FILE).exists() || checkpoints(run).is_ok_and(|found| !found.is_empty())
@@ -133,8 +148,10 @@ fn checkpoints(run: &Path) -> Result<BTreeMap<u64, PathBuf>, CheckpointError> {
 fn sweep(folder: &Path) -> Result<(), CheckpointError> {
     let left = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let step = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".old"));
-        step.and_then(own::step_of).is_some()
+        let Some((step, ending)) = name.split_once('.') else { return false };
+        let process = ending.strip_suffix(".tmp").map(str::parse::<u32>);
+        let is_ours = ["tmp", "old"].contains(&ending) || process.is_some_and(|it| it.is_ok());
+        is_ours && own::step_of(step).is_some()
     };
     entries(folder)?.iter().filter(|path| left(path)).try_for_each(|path| own::discard(path))
 }

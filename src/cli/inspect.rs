@@ -31,7 +31,7 @@ const TEST: &str = "assets/mnist/mnist_test.csv.gz";
 /// Into --out go pictures (PNG): the filters of the 3x3 and 5x5 convolutions, and with images what
 /// each tower makes of the first one and, for the first twelve, which pixels the network goes by:
 /// the gradient of the predicted class's logit by the image. Pictures of the same names that are
-/// there already are replaced.
+/// there already are replaced, whatever network they are of.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  inception inspect runs/quick\n  \
     inception inspect runs/quick assets/digits/two.png --out pictures\n  \

@@ -91,9 +91,10 @@ const HELD: usize = 1000;
 const HELD_BYTES: usize = 64 << 20;
 
 /// Images of the network's size that are held at once.
-pub(super) fn held(config: &Config) -> usize {
+pub(super) fn held(config: &Config, global: &Global) -> usize {
     let size: usize = config.network().image.iter().product();
-    (HELD_BYTES / size).clamp(1, HELD)
+    let most = global.largest_buffer.map_or(HELD_BYTES, |most| HELD_BYTES.min(most as usize));
+    (most / size).clamp(1, HELD)
 }
 
 fn with_weights(
@@ -109,7 +110,7 @@ fn with_weights(
     let tensors = file.tensors_but(|name| auxiliary.contains(name), &parameters);
     let tensors = tensors.map_err(|error| error.of(config))?;
     let gpu = open_gpu(global)?;
-    let (target, gpu) = match images.len() < held(config) {
+    let (target, gpu) = match images.len() < held(config, global) {
         true => (global.untuned(&gpu), gpu),
         false => global.target(gpu, &recordings)?,
     };
@@ -136,7 +137,7 @@ pub(super) fn classify_all(
     mut next: impl FnMut(&mut Dataset) -> Result<Option<usize>, Failure>,
     mut tell: impl FnMut(&Dataset, &[Vec<f32>]) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
-    let (mut held, most) = (Dataset::empty(source), held(config));
+    let (mut held, most) = (Dataset::empty(source), held(config, global));
     let mut expected = next(&mut held)?;
     check_fits(config, &held.images.path, held.images.shape())?;
     let mut trainer = with_weights(file, config, &held.images, global)?;

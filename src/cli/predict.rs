@@ -43,7 +43,7 @@ pub(super) fn run(command: PredictCommand, global: &Global) -> Result<(), Failur
     let (inputs, invert) = (&command.inputs, command.invert);
     let model = network::read(&command.model)?;
     let (_, config) = &model;
-    let (wanted, most) = (config.wanted(data::Part::Test), network::held(config));
+    let (wanted, most) = (config.wanted(data::Part::Test), network::held(config, global));
     // A wrong name is better found now than when all before it are classified.
     let named = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|facts| !facts.is_dir());
     if let Some(wrong) = inputs.iter().find(|path| !named(path)) {

@@ -81,7 +81,7 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     let config = config.map_err(Failure::config)?;
     if let Some(path) = &command.trace {
         // Better found now than after minutes of measuring.
-        atomic::write_named(path, b"")?;
+        atomic::check_named(path)?;
     }
     let (ceiling, mut trainer) = prepare(&command, &config, file, global)?;
     let batch = trainer.inference_batch();
@@ -103,10 +103,12 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
         Track { name: TRAINING, facts: &training, runs: &steps },
         Track { name: INFERENCE, facts: &inference, runs: &batches },
     ];
-    if let Some(path) = &command.trace {
+    // What was measured is printed also where the trace cannot be written any more.
+    let traced = command.trace.as_ref().map_or(Ok(()), |path| {
         atomic::write_named(path, trace(&gpu.facts, &tracks).to_string().as_bytes())?;
         say(&format!("wrote {}; open it in ui.perfetto.dev or chrome://tracing", path.display()));
-    }
+        Ok::<_, Failure>(())
+    });
     let steps = Part::new(config.batch_size, &training, &steps);
     let batches = Part::new(batch, &inference, &batches);
     let profile = Profile::new(gpu, &config, ceiling, steps, Some(batches));
@@ -114,7 +116,8 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
         (true, _) => print_results(&serde_json::to_string_pretty(&profile)?),
         (_, true) => print_results(&print::csv(&profile, command.by_time)?),
         _ => print_results(&print::tables(&profile, command.by_time)),
-    }
+    }?;
+    traced
 }
 
 /// The network on the device with weights, and the device's limits.

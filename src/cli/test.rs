@@ -40,7 +40,7 @@ pub(super) fn run(command: TestCommand, global: &Global) -> Result<(), Failure> 
     network::check_classes(config, &command.test, images.classes())?;
     network::check_names(&config.classes, &images)?;
     let mut confusion = Confusion::new(images.classes());
-    let (most, mut skipped) = (network::held(config), Vec::new());
+    let (most, mut skipped) = (network::held(config, global), Vec::new());
     let next = |held: &mut Dataset| {
         images.read(most, held)?;
         skipped.extend(images.take_skipped());

@@ -82,6 +82,9 @@ pub(super) struct TrainCommand {
     /// Whether this process has begun the run in `out`, so that what lies there is its own.
     #[arg(skip)]
     begun: bool,
+    /// Holds `out` from one device to the next.
+    #[arg(skip)]
+    lock: Option<Lock>,
     /// Let the device hang instead: for tests
     #[arg(long, requires = "lose_device_at", hide = true)]
     hang_instead: bool,
@@ -118,13 +121,17 @@ pub(super) fn run(command: TrainCommand, global: &Global) -> Result<(), Failure>
 }
 
 /// All that comes before the first step.
-fn prepare(command: &TrainCommand, global: &Global) -> Result<Run, Failure> {
+fn prepare(command: &mut TrainCommand, global: &Global) -> Result<Run, Failure> {
+    let (held, command) = (command.lock.take(), &*command);
     if let Some(out) = &command.out {
         refuse_to_replace(command, out)?;
     }
     // Before anything is read there. A folder yet to be made is taken when it is.
     let existing = command.out.as_ref().filter(|out| out.is_dir());
-    let lock = existing.map(|out| Lock::take(out)).transpose()?;
+    let lock = match (held, existing) {
+        (None, Some(out)) => Some(Lock::take(out)?),
+        (held, _) => held,
+    };
     let resumed = match &command.out {
         Some(out) if command.resume => Some(load(out)?),
         _ => None,

@@ -42,7 +42,7 @@ pub(super) fn is_named_so(path: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// If only some of those to train on are there.
+/// If that part of it is not there, or not whole.
 pub(super) fn files(folder: &Path, part: Part) -> Result<Option<Vec<PathBuf>>, DataError> {
     // No links, as they may lead out of the folder.
     let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|facts| facts.is_file());
@@ -52,37 +52,37 @@ pub(super) fn files(folder: &Path, part: Part) -> Result<Option<Vec<PathBuf>>, D
         Some(folder.join("test_batch.bin")).filter(is_file).into_iter().collect();
     match (training.is_empty() && test.is_empty(), part) {
         (true, _) => Ok(None),
-        (false, Part::Training) => match lacking.first().filter(|_| !training.is_empty()) {
-            Some(path) => Err(lacks(path)),
+        (false, Part::Training) => match lacking.first() {
+            Some(path) => Err(lacks(
+                path,
+                "data_batch_1.bin to data_batch_5.bin there, uncompressed; or name one of them alone, to \
+                 train on that one",
+            )),
             None => Ok(Some(training)),
         },
+        (false, Part::Test) if test.is_empty() => Err(lacks(
+            &folder.join("test_batch.bin"),
+            "it there, uncompressed; or name another file of CIFAR-10, to measure on that one",
+        )),
         (false, Part::Test) => Ok(Some(test)),
     }
 }
 
 /// The error for a part that is not there, or is no file.
-fn lacks(path: &Path) -> DataError {
+fn lacks(path: &Path, put: &str) -> DataError {
     let what = match path.symlink_metadata() {
         Ok(_) => "is no regular file, and links are not followed",
         Err(_) => "is missing",
     };
     DataError::new(format!(
-        "{} {what}, and other parts of CIFAR-10 are beside it. Put data_batch_1.bin to data_batch_5.bin \
-         there, uncompressed; or name one of them alone, to train on that one.",
+        "{} {what}, and other parts of CIFAR-10 are beside it. Put {put}.",
         path.display()
     ))
 }
 
 impl Records {
-    /// Opens these files; `path` is what was named.
-    pub(super) fn open(path: &Path, files: Vec<PathBuf>) -> Result<Records, DataError> {
-        if files.is_empty() {
-            return Err(DataError::new(format!(
-                "{} holds CIFAR-10, but not this part of it. Wanted are data_batch_1.bin to \
-                 data_batch_5.bin to train on, test_batch.bin to measure on.",
-                path.display()
-            )));
-        }
+    /// Opens these files.
+    pub(super) fn open(files: Vec<PathBuf>) -> Result<Records, DataError> {
         let mut count = 0;
         for file in &files {
             let length = std::fs::metadata(file).map_err(|error| failed(file, &error))?.len();

@@ -112,7 +112,7 @@ impl Digits {
             false => None,
         };
         let Some(files) = files else { return Ok(None) };
-        let content = Content::Cifar { records: cifar::Records::open(path, files)?, labelled };
+        let content = Content::Cifar { records: cifar::Records::open(files)?, labelled };
         Ok(Some(Self::of_set(path, content, cifar::IMAGE, cifar::names())))
     }
 

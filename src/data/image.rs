@@ -10,7 +10,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Limits, Luma};
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, PIXELS, SIDE, jpeg, source};
+use super::{DataError, PIXELS, SIDE, jpeg, png, source};
+use crate::foreign::complaint;
 
 /// Largest picture file read, in bytes.
 const MAX_FILE: u64 = 64 << 20;
@@ -127,6 +128,9 @@ pub(super) fn upright(
         return Err(too_large());
     }
     let not_whole = |why: &dyn Display| {
+        // A decoder may say it in several lines.
+        let why = why.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = complaint(why);
         DataError::new(format!(
             "{name} cannot be decoded as a PNG or JPEG picture ({why}). The file may be damaged \
              or cut short: save or copy it again."
@@ -153,6 +157,9 @@ pub(super) fn upright(
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     if bytes.starts_with(&jpeg::BEGIN) {
         jpeg::check(&bytes).map_err(|why| not_whole(&why))?;
+    }
+    if bytes.starts_with(png::BEGIN) {
+        png::check(&bytes, MAX_MEMORY).map_err(|why| not_whole(&why))?;
     }
     if let Some(enough) = enough.filter(|&enough| picture.width().max(picture.height()) > enough) {
         picture = picture.thumbnail(enough, enough);

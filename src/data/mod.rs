@@ -15,6 +15,7 @@ mod idx;
 mod image;
 mod jpeg;
 mod photo;
+mod png;
 mod source;
 mod wanted;
 

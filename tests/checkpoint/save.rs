@@ -11,7 +11,7 @@ use inception::config::Config;
 use serde_json::json;
 
 use super::{
-    bytes, craft, files_in, gives, numbers, origin, quick, save_as, save_to, sources, weights,
+    bytes, craft, files_in, gives, held, numbers, origin, quick, save_as, save_to, sources, weights,
 };
 
 #[test]
@@ -120,7 +120,7 @@ fn a_failing_save_leaves_the_older_checkpoint() {
     for (read, part) in wrong {
         let mut bad = sources(&weights());
         bad[1].read = read;
-        let error = save(run, &origin(2), bad, moments()).unwrap_err();
+        let error = save(run, &origin(2), bad, moments(), held).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("cannot save tensor b_fc1 to "), "{text}");
         assert!(text.contains(part), "{text}");
@@ -131,17 +131,17 @@ fn a_failing_save_leaves_the_older_checkpoint() {
     }
     let mut twice = sources(&weights());
     twice.extend(sources(&weights()));
-    let error = save(run, &origin(2), twice, vec![]).unwrap_err();
+    let error = save(run, &origin(2), twice, vec![], held).unwrap_err();
     assert!(error.to_string().contains("used twice"), "{error}");
     let mut large = sources(&weights());
     large[0].shape = vec![usize::MAX, 2];
-    let error = save(run, &origin(2), large, vec![]).unwrap_err();
+    let error = save(run, &origin(2), large, vec![], held).unwrap_err();
     assert!(error.to_string().contains("too large"), "{error}");
     let nothing = Origin { config: Config { maps: vec![], ..quick() }, ..origin(2) };
-    let error = save(run, &nothing, vec![], vec![]).unwrap_err();
+    let error = save(run, &nothing, vec![], vec![], held).unwrap_err();
     assert!(error.to_string().starts_with("maps is empty"), "{error}");
     assert_eq!(load(run).unwrap().0.origin.step, 1);
-    let error = save(&run.join(CONFIG_FILE), &origin(2), vec![], vec![]).unwrap_err();
+    let error = save(&run.join(CONFIG_FILE), &origin(2), vec![], vec![], held).unwrap_err();
     assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
 }
 

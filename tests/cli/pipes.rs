@@ -56,6 +56,54 @@ fn no_pipe_is_waited_for() {
     let evaluation = pipe(&place, "out/evaluation.json");
     let report = run_in_time(&["report", &model]);
     assert_eq!(report.code, Some(0), "{report:?} with {evaluation}");
+    // A run's own report takes the place of what is there.
+    let other = checkpoint(&place, "other");
+    let page = pipe(&place, "other/report.html");
+    let said = run_in_time(&["train", "--resume", "--out", &other, "--steps", "3"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(std::fs::metadata(&page).expect("it is there").is_file());
+}
+
+/// What is written for a user: into a pipe that is read, but not for ever into one that nobody reads.
+#[test]
+fn pipes_that_are_written_must_be_read() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let model = checkpoint(&place, "out");
+    let written = pipe(&place, "pipe");
+    let man = pipe(&place, "inception.1");
+    let profile = ["profile", "--model", &model, "--samples", "1", "--trace", &written];
+    for arguments in [
+        &["export", &model, "--onnx", &written][..],
+        &["report", &model, "--out", &written],
+        &["man", "--out", &place.path("")],
+    ] {
+        let path = if arguments[0] == "man" { &man } else { &written };
+        assert_failed(&run_in_time(arguments), 1, &[path, "it is a pipe that nobody reads"]);
+    }
+    let said = run_in_time(&profile);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.error().contains("it is a pipe that nobody reads"), "{said:?}");
+    assert!(said.stdout.contains("fc1"), "what was measured is lost: {said:?}");
+    let onnx = place.path("tiny.onnx");
+    succeed(&["export", &model, "--onnx", &onnx]);
+    let expected = place.read("tiny.onnx");
+    for line in [
+        r#"cat "$2" >"$3" & "$0" export "$1" --onnx "$2" && wait"#,
+        r#""$0" export "$1" --onnx /dev/stdout | cat >"$3""#,
+        r#""$0" export "$1" --onnx /dev/stdout >"$3""#,
+    ] {
+        // The reader may not have come yet.
+        let line = format!("until {line}; do sleep 0.05; done 2>/dev/null");
+        let got = place.path("got");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_inception"), &model, &written, &got]);
+        let said: Said = command.output().expect("sh runs").into();
+        assert_eq!(said.code, Some(0), "{line}: {said:?}");
+        assert!(place.read("got").starts_with(&expected), "{line}");
+    }
 }
 
 /// Digits and configurations that another program makes.

@@ -419,6 +419,16 @@ fn a_saved_model_is_profiled_with_its_sizes() {
     assert_eq!(place.read("keep.json"), b"{\"traceEvents\":[]}");
     let front = ["profile", "--model", &model, "--trace", folder];
     assert_fails(&front, 1, &["cannot write"]);
+    let nowhere = place.path("no/such/trace.json");
+    assert_fails(&["profile", "--model", &model, "--trace", &nowhere], 1, &["cannot write"]);
+    // An older trace goes when there is a new one.
+    let older = place.write("older.json", inception::profile::trace::BEGIN);
+    let front = ["profile", "--model", &model, "--trace", &older, "--adapter", "no such adapter"];
+    assert_eq!(run(&front).code, Some(1));
+    assert_eq!(place.read("older.json"), inception::profile::trace::BEGIN);
+    let names =
+        std::fs::read_dir(folder).expect("a folder").map(|one| one.expect("one").file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().ends_with(".tmp")), "left behind");
 }
 
 /// The program with a cache of its own, which it uses.

@@ -63,7 +63,8 @@ pub fn checkpoint(place: &Place, name: &str) -> String {
         training_data: None,
         test_data: None,
     };
-    save(path.as_ref(), &origin, sources(&weights), sources(&moments)).expect("it is saved");
+    save(path.as_ref(), &origin, sources(&weights), sources(&moments), || Ok(()))
+        .expect("it is saved");
     path
 }
 

@@ -50,6 +50,7 @@ fn assert_fails<T>(result: Result<T, DataError>, path: &Path, parts: &[&str]) {
         assert!(message.contains(part), "no {part:?} in: {message}");
     }
     assert!(message.ends_with('.'), "not a sentence: {message}");
+    assert!(!message.contains('\n'), "more than a line: {message}");
 }
 
 #[test]

@@ -223,6 +223,69 @@ fn blank_pictures_are_refused() {
     assert_fails(load_images(&path, Invert::Auto), &path, &["no digit"]);
 }
 
+/// With what `change` makes of the pixels as they lie in the file, in chunks whose own checksums fit.
+fn with_pixels(png: &[u8], parts: usize, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let (mut out, mut rest, mut pixels) = (png[..8].to_vec(), &png[8..], Vec::new());
+    let chunk = |kind: &[u8], content: &[u8]| {
+        let body = [kind, content].concat();
+        let length = (content.len() as u32).to_be_bytes();
+        [&length[..], &body, &crc32fast::hash(&body).to_be_bytes()].concat()
+    };
+    while !rest.is_empty() {
+        let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+        let (kind, content) = (&rest[4..8], &rest[8..8 + length]);
+        match kind {
+            b"IDAT" => pixels.extend(content),
+            b"IEND" => {
+                change(&mut pixels);
+                let size = pixels.len().div_ceil(parts);
+                pixels.chunks(size).for_each(|part| out.extend(chunk(b"IDAT", part)));
+                out.extend(chunk(kind, content));
+            }
+            _ => out.extend(chunk(kind, content)),
+        }
+        rest = &rest[12 + length..];
+    }
+    out
+}
+
+#[test]
+fn the_checksum_of_a_pngs_pixels_is_looked_at() {
+    for name in ["digits/seven.png", "digits/two.png"] {
+        let bytes = fs::read(asset(name)).unwrap();
+        for parts in [1, 3, 50] {
+            let (_folder, path) = file("whole.png", with_pixels(&bytes, parts, |_| {}));
+            load_images(&path, Invert::Auto).expect("it is whole");
+            for bit in [1, 0x80] {
+                for from_end in 1..=4 {
+                    let wrong = with_pixels(&bytes, parts, |pixels| {
+                        let at = pixels.len() - from_end;
+                        pixels[at] ^= bit;
+                    });
+                    let (_folder, path) = file("wrong.png", wrong);
+                    let said = ["the checksum of its pixels does not fit", "save or copy it again"];
+                    assert_fails(load_images(&path, Invert::Auto), &path, &said);
+                }
+            }
+            let short = with_pixels(&bytes, parts, |pixels| pixels.truncate(pixels.len() - 2));
+            let (_folder, path) = file("short.png", short);
+            assert_fails(load_images(&path, Invert::Auto), &path, &["cannot be decoded"]);
+            let more = with_pixels(&bytes, parts, |pixels| pixels.extend([7; 100]));
+            let (_folder, path) = file("more.png", more);
+            load_images(&path, Invert::Auto).expect("what follows is not looked at");
+        }
+    }
+}
+
+/// Though the decoder has more than one for it.
+#[test]
+fn what_is_wrong_with_a_picture_is_one_line() {
+    let length_of_none = [0xff, 0xd8, 0xff, 0xe0, 0, 1, 0xff, 0xd9];
+    let (_folder, path) = file("lines.jpg", length_of_none);
+    let said = ["invalid length:1). The file", "cannot be decoded"];
+    assert_fails(load_images(&path, Invert::Auto), &path, &said);
+}
+
 #[test]
 fn pictures_that_lie_or_are_damaged_are_refused() {
     let bytes = fs::read(asset("digits/seven.png")).unwrap();

@@ -80,11 +80,12 @@ fn files_of_cifar_are_read_pixel_by_pixel() {
     assert_eq!((pixels.images.len(), pixels.labels.len()), (1, 0));
 
     fs::remove_file(&test).unwrap();
-    assert_fails(
-        load(folder.path(), &of_test),
-        folder.path(),
-        &["not this part", "test_batch.bin"],
-    );
+    assert_fails(load(folder.path(), &of_test), &test, &["is missing", "to measure on"]);
+    // Nothing but what is measured on.
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("test_batch.bin"), record(1, 0)).unwrap();
+    let first = other.path().join("data_batch_1.bin");
+    assert_fails(load(other.path(), &wanted), &first, &["is missing", "to train on"]);
     let wrong = write("wrong.bin", vec![record(3, 0), record(10, 1)]);
     assert_fails(load(&wrong, &wanted), &wrong, &["image 2", "10 is not a label"]);
     let cut = write("cut.bin", vec![record(3, 0), vec![1, 2]]);

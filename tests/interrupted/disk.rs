@@ -62,16 +62,42 @@ fn a_folder_that_is_removed_is_made_anew_with_all_that_belongs_there() {
     succeed_all(&train(&place, "whole", steps));
     let mut running = Running::start(&place, &train(&place, "out", steps));
     running.trains(&place, "out", 25);
-    // A checkpoint may be written at this very moment.
-    while fs::remove_dir_all(place.path("out")).is_err() {}
+    // At once: a checkpoint may be written at this very moment.
+    fs::rename(place.path("out"), place.path("aside")).expect("renamed");
+    fs::remove_dir_all(place.path("aside")).expect("removed");
     let (status, said) = running.ends();
     assert_eq!(status.code(), Some(0), "{said}");
-    let out = place.path("out");
-    assert!(said.contains(&format!("warning: {out} was removed; it is made anew")), "{said}");
+    let warned =
+        format!("warning: {} was removed, moved or emptied; it is made anew", place.path("out"));
+    assert!(said.contains(&warned), "{said}");
     // The best may have been among what was removed, and none has come up to it since.
     let best = place.read("whole/best.safetensors");
     place.write("out/best.safetensors", best);
     assert_equal(&place, "whole", "out");
+}
+
+/// After the last save, while the network is measured.
+#[test]
+#[cfg(unix)]
+fn a_folder_that_is_removed_at_the_end_is_made_anew_too() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 3000);
+    let arguments = train(&place, "out", "--steps 20 --eval-every 20");
+    let mut running = Running::start(&place, &arguments);
+    let last = place.path("out/checkpoints/step-000020");
+    assert!(running.comes_to(|| fs::exists(&last).is_ok_and(|there| there)), "it ended before");
+    crate::stop::signal(&running, "-STOP");
+    fs::rename(place.path("out"), place.path("aside")).expect("renamed");
+    crate::stop::signal(&running, "-CONT");
+    let (status, said) = running.ends();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("it is made anew, with all metrics"), "{said}");
+    assert_eq!(checkpoints(&place, "out").0, [std::path::PathBuf::from(last)]);
+    let rows = String::from_utf8(place.read("out/metrics.csv")).expect("UTF-8");
+    assert_eq!(rows.lines().count(), 22, "a header, the steps and the test: {rows}");
+    assert!(!place.read("out/report.html").is_empty());
 }
 
 /// Runs a line of shell with the program as `$0` and its arguments as `$@`.
@@ -99,7 +125,10 @@ fn files_that_may_not_grow_are_named() {
     assert!(said.stderr.contains("warning: the checkpoint of step 10 was not saved"), "{said:?}");
     let error = said.error();
     assert!(error.starts_with("the checkpoint of step 20 was not saved: cannot write "), "{error}");
-    assert!(error.contains("step-000020.tmp/model.safetensors: "), "{error}");
+    assert!(
+        error.contains("/step-000020.") && error.contains(".tmp/model.safetensors: "),
+        "{error}"
+    );
     assert!(error.ends_with("; no checkpoint had been saved"), "{error}");
     assert_eq!(checkpoints(&place, "out"), (vec![], 0), "half a checkpoint is left");
 }

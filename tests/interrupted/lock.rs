@@ -1,9 +1,11 @@
 //! Two runs in one folder.
 
+use std::fs;
+
 use crate::common::{Place, has_adapter, run_all, succeed_all};
 use crate::{Running, resume, train};
 #[cfg(unix)]
-use crate::{assert_equal, stop::signal};
+use crate::{assert_equal, checkpoints, stop::signal};
 
 #[test]
 fn a_second_run_in_the_folder_is_refused_until_the_first_is_gone() {
@@ -33,90 +35,150 @@ fn a_second_run_in_the_folder_is_refused_until_the_first_is_gone() {
     succeed_all(&train(&place, "out", "--steps 4 --overwrite"));
 }
 
-/// Held by a new file, under the same name.
+/// What befalls a folder while its run is held up. All that the run comes to is in a folder of its own
+/// then, also when it loses its device, before it has noticed or there; and what lies in the old one
+/// stays as it is.
 #[test]
 #[cfg(unix)] // elsewhere nobody can remove a file that is open
-fn a_lock_that_is_removed_is_made_anew() {
-    if !has_adapter() {
-        return;
-    }
-    let place = Place::new(30, 4);
-    let mut first = Running::start(&place, &train(&place, "out", "--steps 1000000 --eval-every 5"));
-    first.trains(&place, "out", 20);
-    let lock = place.path("out/lock");
-    std::fs::remove_file(&lock).expect("removed");
-    first.says(&format!("warning: {lock} was removed; it is made anew"));
-    let second = run_all(&train(&place, "out", "--steps 4 --overwrite"));
-    assert!(second.error().contains("is in use by another run"), "{second:?}");
-    first.kill();
-}
-
-/// Another run takes the folder while the first is held up, and ends before that goes on. All that the
-/// first comes to is in a folder of its own then, also when it loses its device there.
-#[test]
-#[cfg(unix)]
-fn a_run_whose_folder_is_taken_saves_into_one_beside() {
+fn a_run_whose_folder_may_be_anothers_saves_into_one_beside() {
     if !has_adapter() {
         return;
     }
     let place = Place::new(30, 4);
     let steps = "--steps 500 --eval-every 500 --checkpoint-every 200";
     succeed_all(&train(&place, "whole", steps));
-    for (out, more, rescued) in [
-        ("one", "--profile-every 150", "one-rescued"),
-        ("o n'e", "--lose-device-at 450", "o n'e-rescued-2"),
-    ] {
+    let unlock = |place: &Place, out: &str| {
+        fs::remove_file(place.path(&format!("{out}/lock"))).expect("removed");
+    };
+    let take = move |place: &Place, out: &str| {
+        unlock(place, out);
+        succeed_all(&train(place, out, "--steps 4 --overwrite --seed 2"));
+    };
+    let take_and_unlock = move |place: &Place, out: &str| {
+        take(place, out);
+        unlock(place, out);
+    };
+    let anew = |place: &Place, out: &str| {
+        fs::remove_dir_all(place.path(out)).expect("removed");
+        for name in ["metrics.csv", "model.safetensors", "config.toml", "report.html"] {
+            fs::create_dir_all(place.path(out)).expect("made");
+            place.write(&format!("{out}/{name}"), "precious");
+        }
+    };
+    let file = |place: &Place, out: &str| {
+        fs::remove_dir_all(place.path(out)).expect("removed");
+        place.write(out, "precious");
+    };
+    let copy = |place: &Place, out: &str| {
+        fs::rename(place.path(out), place.path("moved")).expect("moved");
+        fs::create_dir(place.path(out)).expect("made");
+        for name in ["lock", "metrics.csv"] {
+            let [from, to] = ["moved", out].map(|folder| place.path(&format!("{folder}/{name}")));
+            fs::copy(from, to).expect("copied");
+        }
+    };
+    let (by, gone) =
+        ("another run has taken it (process ", "its file `lock` was removed, and other");
+    type Befalls<'a> = &'a dyn Fn(&Place, &str);
+    let all: [(&str, &str, &str, Befalls, &str); 8] = [
+        ("one", "--profile-every 150", "one-rescued", &take, by),
+        ("o n'e", "--lose-device-at 450", "o n'e-rescued-2", &take, by),
+        ("soon", "--lose-device-at 190", "soon-rescued", &take, by),
+        ("twice", "", "twice-rescued", &take_and_unlock, gone),
+        ("unlocked", "", "unlocked-rescued", &unlock, gone),
+        ("anew", "", "anew-rescued", &anew, gone),
+        ("file", "", "file-rescued", &file, "it is no folder now"),
+        ("copy", "", "copy-rescued", &copy, "its file `lock` is a copy of this run's"),
+    ];
+    for (out, more, rescued, befalls, why) in all {
         let arguments = train(&place, out, &format!("{steps} {more}"));
         if let Some(there) = rescued.strip_suffix("-2") {
-            std::fs::create_dir(place.path(there)).expect("made");
+            fs::create_dir(place.path(there)).expect("made");
         }
         let mut first = Running::start(&place, &arguments);
         first.trains(&place, out, 10);
         signal(&first, "-STOP");
-        std::fs::remove_file(place.path(&format!("{out}/lock"))).expect("removed");
-        succeed_all(&train(&place, out, "--steps 4 --overwrite --seed 2"));
+        befalls(&place, out);
         let files = |out: &str| {
             let mut all: Vec<_> = walk(place.path(out).as_ref());
             all.sort();
             all
         };
-        let theirs = files(out);
+        // Metrics go on in the file that is open, until the next save.
+        let theirs = |out: &str| {
+            let mut all = files(out);
+            all.retain(|(path, _)| out != "unlocked" || !path.ends_with("metrics.csv"));
+            all
+        };
+        let before = theirs(out);
         signal(&first, "-CONT");
         let (status, said) = first.ends();
-        assert_eq!(status.code(), Some(0), "{said}");
-        assert!(files(out) == theirs, "the first has written into the other's folder: {said}");
-        let beside = place.path(rescued);
-        let warned = format!("{} is another run's now (process ", place.path(out));
-        assert_eq!(said.matches(&warned).count(), 1, "{said}");
-        assert!(said.contains(&format!("saves into {beside} from now on")), "{said}");
-        let quoted = if out == "one" {
-            beside.clone()
-        } else {
-            format!("'{}'", beside.replace('\'', "'\\''"))
-        };
-        assert!(
-            said.contains(&format!("`inception train --resume --out {quoted}` goes on")),
-            "{said}"
+        assert_eq!(status.code(), Some(0), "{out}: {said}");
+        assert!(theirs(out) == before, "{out}: the first has written there: {said}");
+        let (folder, beside) = (place.path(out), place.path(rescued));
+        let warned = format!(
+            "warning: {folder} may be another run's by now, so nothing more is written there: "
         );
+        assert_eq!(said.matches(&format!("{warned}{why}")).count(), 1, "{out}: {said}");
+        assert!(said.contains(&format!("goes on in {beside}, with all metrics")), "{said}");
+        assert!(said.contains(&format!("is not copied: it is in {folder}, unless")), "{said}");
+        let quoted = match out {
+            "o n'e" => format!("'{}'", beside.replace('\'', "'\\''")),
+            _ => beside.clone(),
+        };
+        let goes_on = format!("`inception train --resume --out {quoted}` goes on");
+        assert!(said.contains(&goes_on), "{said}");
         assert_equal(&place, "whole", rescued);
         for name in ["report.html", "evaluation.json", "config.toml"] {
             assert!(!place.read(&format!("{rescued}/{name}")).is_empty(), "{name}");
         }
-        assert!(!place.read("one-rescued/profile.json").is_empty());
         succeed_all(&resume(&place, rescued, "--steps 502"));
     }
+    assert!(!place.read("one-rescued/profile.json").is_empty());
     assert!(walk(place.path("o n'e-rescued").as_ref()).is_empty(), "it was there before");
+}
+
+/// Neither where it was nor beside it: the run ends with its results, and says what is missing.
+#[test]
+#[cfg(unix)]
+fn a_run_that_can_be_saved_nowhere_says_its_results_and_fails() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    fs::create_dir(place.path("runs")).expect("made");
+    let steps = "--steps 300 --eval-every 10";
+    let mut run = Running::start(&place, &train(&place, "runs/out", steps));
+    run.trains(&place, "runs/out", 25);
+    signal(&run, "-STOP");
+    fs::rename(place.path("runs"), place.path("moved")).expect("moved");
+    place.write("runs", "precious");
+    signal(&run, "-CONT");
+    let (status, said) = run.ends();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let out = place.path("runs/out");
+    let error = said.lines().last().expect("an error");
+    assert!(error.starts_with(&format!("error: cannot make the folder {out}-rescued: ")), "{said}");
+    assert!(
+        !said.contains("is kept") && said.contains(&format!("is gone from {out}, or ")),
+        "{said}"
+    );
+    assert_eq!(place.read("runs"), b"precious");
+    assert_eq!(checkpoints(&place, "moved/out").1, 0, "half a checkpoint is left");
 }
 
 /// The files below a folder with their bytes.
 #[cfg(unix)]
 fn walk(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    if folder.is_file() {
+        return vec![(folder.into(), fs::read(folder).expect("a file"))];
+    }
     let entries =
-        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries
         .flat_map(|path| match path.is_dir() {
             true => walk(&path),
-            false => vec![(path.clone(), std::fs::read(&path).expect("a file"))],
+            false => vec![(path.clone(), fs::read(&path).expect("a file"))],
         })
         .collect()
 }

@@ -60,8 +60,9 @@ pub(super) fn open_out(
     let Some(out) = &command.out else { return Ok(None) };
     std::fs::create_dir_all(out)
         .map_err(|why| Failure::new(format!("cannot make the folder {}: {why}", out.display())))?;
-    let lock = lock.map_or_else(|| Lock::take(out), Ok)?;
-    // Another run may have used the folder before it was taken.
+    let mut lock = lock.map_or_else(|| Lock::take(out), Ok)?;
+    // Another run may have used the folder before it was taken, or taken it while this one was prepared.
+    lock.renew()?;
     refuse_to_replace(command, out)?;
     atomic::sweep(out)?;
     match resumed {

@@ -39,15 +39,20 @@ fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
         true => run.stopped(),
         false => run.report(),
     });
+    let Err(failure) = ended else { return Ok(()) };
+    if !failure.ends_device {
+        return Err(failure);
+    }
+    // What is to be gone on from, or to be replaced, must be this run's.
+    if let Err(other) = run.hold_folder() {
+        return Err(Failure::new(format!("{}; {}", failure.message, other.message)));
+    }
+    command.lose_device_at.drain(..1.min(command.lose_device_at.len()));
     command.resume |= run.has_checkpoint();
+    let failure = run.lost_device(failure, stopped, command.resume);
     command.out.clone_from(&run.out); // it may have had to move
-    ended.map_err(|failure| match failure.ends_device {
-        true => {
-            command.lose_device_at.drain(..1.min(command.lose_device_at.len()));
-            run.lost_device(failure, stopped, command.resume)
-        }
-        false => failure,
-    })
+    command.lock = run.saver.map(|saver| saver.lock);
+    Err(failure)
 }
 
 impl Run {

@@ -166,7 +166,8 @@ fn renew(out: &Path, config: &Config, evaluation: &Evaluation) -> Result<(), Fai
     evaluation.write(out)?;
     // The file of the configuration comes with the first checkpoint.
     let run = report::Run { config: Ok(Some(config.clone())), ..report::load(out)? };
-    report::write(&out.join(REPORT_FILE), &report::html(&[run]))?;
+    // Not as a file that a user has named: no link is followed here, no pipe filled.
+    atomic::write_file(&out.join(REPORT_FILE), report::html(&[run]).as_bytes())?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A run whose folder is no longer its own: its lock was removed, and another run has taken it.
+//! A run whose folder is no longer its own, or gone.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,47 +9,62 @@ use crate::cli::{Failure, quoted, warn};
 
 impl Run {
     /// Looks whether the folder is still this run's, which is done before anything is written there.
-    /// What was removed is made anew. Where another run has taken the folder, this one writes into a new
-    /// one beside it from now on, all that it knows: its metrics from the first row, and with the
-    /// next save a checkpoint. Whether it came to that.
+    /// One that is gone or empty is made anew. Where another run may have it, this one writes into a new
+    /// one beside it from now on. Either way all metrics are written there, from the first row, and with
+    /// the next save a checkpoint; earlier ones are not. Whether it came to that.
     pub(super) fn hold_folder(&mut self) -> Result<bool, Failure> {
         let Some(saver) = &mut self.saver else { return Ok(false) };
-        let taken = match saver.lock.renew() {
-            Ok(None) => return Ok(false),
-            Ok(Some(gone)) => {
-                let gone = gone.display();
-                self.bar.suspend(|| warn(&format!("{gone} was removed; it is made anew")));
-                return Ok(false);
+        let before = saver.out.clone();
+        let (out, message) = match saver.lock.renew() {
+            Ok(false) => return Ok(false),
+            Ok(true) => {
+                let message = format!(
+                    "{} was removed, moved or emptied; it is made anew, with all metrics. What else \
+                     the run had saved there, its best weights among it, is where the folder was \
+                     moved to, if it was",
+                    before.display()
+                );
+                (before, message)
             }
-            Err(taken @ CheckpointError::Taken { .. }) => taken,
+            Err(taken @ CheckpointError::Taken { .. }) => {
+                let (out, lock) = make_beside(&before)?;
+                saver.lock = lock;
+                let message = format!(
+                    "{taken}. This run goes on in {}, with all metrics, and saves there from now on; \
+                     from its first checkpoint there `inception train --resume --out {}` goes on. \
+                     What it had saved before, its best weights among it, is not copied: it is in {}, \
+                     unless somebody has moved, replaced or removed it",
+                    out.display(),
+                    quoted(&out),
+                    before.display()
+                );
+                (out, message)
+            }
             Err(other) => return Err(other.into()),
         };
-        let (out, lock) = make_beside(&saver.out)?;
-        saver.moved(out.clone(), lock);
+        saver.moved(out.clone());
         if let Some(metrics) = &mut self.metrics {
             metrics.moved(&out);
         }
         if let Some(profiling) = &mut self.profiling {
             profiling.moved(&out);
         }
-        let message = format!(
-            "{taken}; this one saves into {} from now on, where `inception train --resume --out {}` \
-             goes on with it",
-            out.display(),
-            quoted(&out)
-        );
         self.bar.suspend(|| warn(&message));
         self.out = Some(out);
         Ok(true)
     }
 
-    /// Sees to it at a run's end that what it came to lies in a folder of its own.
+    /// Sees to it at a run's end that what it came to lies in a folder of its own, and is on the disk.
     pub(super) fn keep(&mut self) -> Result<(), Failure> {
         if self.hold_folder()? {
             self.save()?;
             self.hear_of_saving(true)?;
         }
-        Ok(())
+        self.check_saved()?;
+        match &mut self.metrics {
+            Some(metrics) => Ok(metrics.sync()?),
+            None => Ok(()),
+        }
     }
 }
 

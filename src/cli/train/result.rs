@@ -22,7 +22,8 @@ impl Run {
             metrics.append(&row);
         }
         self.evaluated(Split::Test, &probabilities, &confusion)?;
-        self.keep()?;
+        // Failing or not, the run has results to say.
+        let kept = self.keep();
         self.show()?;
         if self.json {
             let summary = serde_json::json!({
@@ -36,7 +37,7 @@ impl Run {
                 "out": self.out.as_ref().map(|out| out.display().to_string()),
             });
             print_results(&serde_json::to_string_pretty(&summary)?)?;
-            return self.check_kept();
+            return kept;
         }
         let mut result = format!(
             "test accuracy {:.2} % ({} of {} {}) after {} in {seconds:.1} s",
@@ -47,31 +48,20 @@ impl Run {
             steps(step),
         );
         match &self.out {
-            Some(out) if self.check_saved().is_ok() => {
+            Some(out) if kept.is_ok() => {
                 result.push_str(&format!("\nsaved in {}", out.display()));
             }
             Some(_) => {}
             None => say("the weights were not saved; give --out DIR to keep them"),
         }
         print_results(&result)?;
-        self.check_kept()
-    }
-
-    /// Fails when the folder lacks something of the run.
-    fn check_kept(&mut self) -> Result<(), Failure> {
-        self.hold_folder()?;
-        self.check_saved()?;
-        match &mut self.metrics {
-            Some(metrics) => Ok(metrics.sync()?),
-            None => Ok(()),
-        }
+        kept
     }
 
     /// Says how to go on with a run that was asked to stop.
     pub(super) fn stopped(&mut self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
         self.keep()?;
-        self.check_saved()?;
         let step = thousands(self.trainer.step());
         let Some(out) = &self.out else {
             return Err(Failure::new(format!(

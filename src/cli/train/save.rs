@@ -27,6 +27,8 @@ pub(super) struct Saver {
     writing: Option<Writing>,
     /// Why the last one is missing.
     failed: Option<String>,
+    /// Whether the run has begun in another folder, or in one that is gone.
+    moved: bool,
 }
 
 /// A checkpoint on its way to the disk.
@@ -43,12 +45,13 @@ impl Saver {
     /// For a run into the folder `out`, which goes on from the checkpoint of step `saved`.
     pub(super) fn new(out: PathBuf, lock: Lock, saved: Option<u64>) -> Saver {
         let best = saved.and_then(|_| checkpoint::best_accuracy(&out));
-        Saver { out, lock, saved, best, begun: Instant::now(), writing: None, failed: None }
+        let begun = Instant::now();
+        Saver { out, lock, saved, best, begun, writing: None, failed: None, moved: false }
     }
 
-    /// From now on into another folder, in which nothing is saved yet.
-    pub(super) fn moved(&mut self, out: PathBuf, lock: Lock) {
-        (self.out, self.lock, self.saved, self.best) = (out, lock, None, None);
+    /// From now on into a folder in which nothing is saved yet, best weights neither.
+    pub(super) fn moved(&mut self, out: PathBuf) {
+        (self.out, self.saved, self.best, self.moved) = (out, None, None, true);
     }
 
     fn is_due(&self, every: Every, step: u64, accuracy: Option<f64>) -> bool {
@@ -69,12 +72,22 @@ impl Run {
 
     /// What there is to go on from.
     pub(super) fn kept(&self) -> String {
-        let saved = self.saver.as_ref().and_then(|saver| Some((saver, saver.saved?)));
-        match saved {
-            Some((saver, step)) => {
-                format!("the checkpoint of step {step} in {} is kept", saver.out.display())
+        let none = "no checkpoint had been saved".to_string();
+        let Some(saver) = &self.saver else { return none };
+        let out = saver.out.display();
+        match saver.saved {
+            Some(step)
+                if saver.lock.check().is_ok() && checkpoint::holds_step(&saver.out, step) =>
+            {
+                format!("the checkpoint of step {step} in {out} is kept")
             }
-            None => "no checkpoint had been saved".to_string(),
+            Some(step) => {
+                format!(
+                    "the checkpoint of step {step} is gone from {out}, or the folder is another run's"
+                )
+            }
+            None if saver.moved => format!("{none} in {out}"),
+            None => none,
         }
     }
 
@@ -123,8 +136,9 @@ impl Run {
         let bytes = tensors.map(|(info, _)| info.len() as u64 * 4).sum();
         let written = Arc::new(AtomicU64::new(0));
         let (out, of, count) = (saver.out.clone(), origin.clone(), Arc::clone(&written));
-        let thread = thread::Builder::new().name("checkpoint".to_string());
-        let thread = thread.spawn(move || write(&out, &of, snapshot, &count))?;
+        let (thread, lock) =
+            (thread::Builder::new().name("checkpoint".to_string()), saver.lock.clone());
+        let thread = thread.spawn(move || write(&out, &lock, &of, snapshot, &count))?;
         saver.writing = Some(Writing { origin, begun: saver.begun, bytes, written, thread });
         Ok(())
     }
@@ -188,6 +202,7 @@ impl Run {
 
 fn write(
     out: &std::path::Path,
+    lock: &Lock,
     origin: &Origin,
     snapshot: Snapshot,
     written: &AtomicU64,
@@ -205,5 +220,5 @@ fn write(
     };
     let weights = snapshot.weights.into_iter().map(source).collect();
     let moments = snapshot.moments.into_iter().map(source).collect();
-    checkpoint::save(out, origin, weights, moments)
+    checkpoint::save(out, origin, weights, moments, || lock.check())
 }
