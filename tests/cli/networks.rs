@@ -182,3 +182,21 @@ fn weights_that_do_not_fit_a_described_network() {
         }
     }
 }
+
+/// More images than one buffer takes, of a network whose layers fit.
+#[test]
+fn images_to_measure_on_are_held_as_far_as_they_fit() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let small = place.write("small.toml", SMALL);
+    succeed_all(&train(&place, "model", &format!("--network {small} --steps 2")));
+    let model = place.path("model");
+    let many = place.write("many.csv", digits("mnist_test.csv.gz", 5).repeat(200));
+    let test = ["test", "--model", &model, "--test", &many];
+    let limit = ["--largest-buffer", "700000"];
+    assert_eq!(succeed(&[&test[..], &limit].concat()).stdout, succeed(&test).stdout);
+    let predict = ["predict", "--model", &model, &many, limit[0], limit[1]];
+    assert_eq!(succeed(&predict).stdout.lines().count(), 1 + 1000);
+}

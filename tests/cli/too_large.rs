@@ -6,7 +6,7 @@ use inception::config::{Config, Module, Preset};
 use inception::plan::Target;
 use inception::train::Recordings;
 
-use crate::common::{Place, digits, has_adapter, run_all, succeed, succeed_all};
+use crate::common::{Place, has_adapter, run_all, succeed_all};
 use crate::say::assert_failed;
 
 #[track_caller]
@@ -123,23 +123,4 @@ fn the_advice_names_what_makes_it_large() {
     let place = Place::new(12, 4);
     let reduced = "--maps 2 --reduce1x1 1048576 --num-fc1 4 --batch-size 8";
     assert_refused(&place, reduced, &["any adapter", "--reduce1x1"]);
-}
-
-/// More images than one buffer takes, where the network's layers fit.
-#[test]
-fn images_to_measure_on_are_held_as_far_as_they_fit() {
-    if !has_adapter() {
-        return;
-    }
-    let place = Place::new(12, 4);
-    let flags = "--maps 1 --reduce1x1 1 --num-fc1 4 --batch-size 4 --val-rows 4 --steps 2";
-    succeed_all(&place.train("out", &flags.split_whitespace().collect::<Vec<_>>()));
-    let model = place.path("out");
-    let many = place.write("many.csv", digits("mnist_test.csv.gz", 5).repeat(200));
-    let test = ["test", "--model", &model, "--test", &many];
-    let whole = succeed(&test);
-    let limited = succeed(&[&test[..], &["--largest-buffer", "700000"]].concat());
-    assert_eq!(limited.stdout, whole.stdout);
-    let predict = ["predict", "--model", &model, &many, "--largest-buffer", "700000"];
-    assert_eq!(succeed(&predict).stdout.lines().count(), 1 + 1000);
 }

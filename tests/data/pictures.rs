@@ -282,7 +282,7 @@ fn the_checksum_of_a_pngs_pixels_is_looked_at() {
 fn what_is_wrong_with_a_picture_is_one_line() {
     let length_of_none = [0xff, 0xd8, 0xff, 0xe0, 0, 1, 0xff, 0xd9];
     let (_folder, path) = file("lines.jpg", length_of_none);
-    let said = ["invalid length:1). The file", "cannot be decoded"];
+    let said = ["invalid length:1", "cannot be decoded"];
     assert_fails(load_images(&path, Invert::Auto), &path, &said);
 }
 
