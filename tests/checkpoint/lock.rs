@@ -183,7 +183,8 @@ fn a_folder_that_may_be_anothers_is_left_alone() {
         fs::remove_dir_all(run.parent().unwrap()).unwrap();
         fs::write(run.parent().unwrap(), "another's").unwrap();
     };
-    let ways: [(&dyn Fn(&Path), &str); 11] = [
+    type Way<'a> = &'a dyn Fn(&Path);
+    let ways: [(Way, &str); 11] = [
         (&anew, "its file `lock` was removed, and other files are there"),
         (&unlocked, "its file `lock` was removed, and other files are there"),
         (&copied, "its file `lock` is a copy of this run's"),

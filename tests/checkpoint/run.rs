@@ -326,6 +326,9 @@ fn a_folder_that_goes_meanwhile_stays_gone() {
     let read = std::mem::replace(&mut interrupted[1].read, Box::new(|_| Ok(())));
     let gone = run.clone();
     interrupted[1].read = Box::new(move |part| {
+        // No other process's, until it has its own.
+        let name = format!("step-000002.{}.tmp", std::process::id());
+        assert_eq!(steps(&gone), ["step-000001", &name]);
         fs::remove_dir_all(&gone).unwrap();
         read(part)
     });

@@ -1,6 +1,10 @@
 //! Networks from files: trained, saved, resumed, used; and what does not fit.
 
-use crate::common::{Place, has_adapter, repository, run_all, succeed, succeed_all};
+use inception::checkpoint::{TensorSource, WeightFile, to_bytes};
+use inception::network::Network;
+use inception::train::Recordings;
+
+use crate::common::{Place, digits, has_adapter, repository, run_all, succeed, succeed_all};
 
 /// Small, with layers that the tutorial's has not.
 const SMALL: &str = r#"
@@ -177,8 +181,29 @@ fn weights_that_do_not_fit_a_described_network() {
         let more = format!("--network {small} --init-weights {model} --steps 2");
         let error = run_all(&train(&place, "out", &more));
         assert!(error.error().contains(said), "{error:?}");
+        // A model with these weights and that description.
+        let file = WeightFile::open(model.as_ref()).expect("a model");
+        let mut origin = file.origin().expect("ours").clone();
+        let parameters = Recordings::inference(&origin.config, 1).parameters();
+        let tensors = file.tensors_matching(&parameters).expect("all");
+        let sources = tensors.iter().map(|tensor| TensorSource {
+            name: tensor.name.into(),
+            shape: tensor.shape.to_vec(),
+            read: Box::new(|part| {
+                part(tensor.bytes);
+                Ok(())
+            }),
+        });
+        let described = SMALL.replace(right, wrong);
+        origin.config.network =
+            Some(Network::parse("small.toml".as_ref(), &described).expect("one"));
+        let bytes = to_bytes("mixed".as_ref(), &origin, sources.collect()).expect("bytes");
+        let (mixed, onnx) = (place.write("mixed.safetensors", bytes), place.path("mixed.onnx"));
+        let exported = run_all(&["export".into(), mixed, "--onnx".into(), onnx]);
+        assert!(exported.error().contains(said), "{exported:?}");
         for flag in ["maps", "num_fc1", "modules"] {
             assert!(!error.error().contains(flag), "{error:?}");
+            assert!(!exported.error().contains(flag), "{exported:?}");
         }
     }
 }
