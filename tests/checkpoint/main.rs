@@ -16,6 +16,7 @@ mod damage;
 mod lock;
 mod run;
 mod save;
+mod taken;
 
 type Named = Vec<(String, Vec<usize>)>;
 
