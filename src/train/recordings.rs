@@ -10,14 +10,34 @@ use crate::plan::{self, Target, TooLarge};
 use crate::recording::{Recording, TensorId, TensorInfo};
 use crate::tape::{Tape, Tensor};
 
-/// Images of an inference batch, if nothing else is asked for.
+/// Images of an inference batch, if nothing else is asked for and they are no larger than digits.
 const INFERENCE_BATCH: usize = 100;
-/// The fewest images of such a batch beside training, where it should take no more memory than a
-/// training batch but not idle either.
+/// The fewest images of such a batch beside training, if they are no larger than digits: it should take no
+/// more memory than a training batch but not idle either.
 const LEAST_BESIDE_TRAINING: usize = 50;
+/// Pixels of a digit.
+const DIGIT: usize = 28 * 28;
+/// Bytes that WebGPU promises to bind at once.
+const BINDABLE: u64 = 128 << 20;
 
+/// Images of an inference batch beside training.
 fn batch_beside_training(config: &Config) -> usize {
-    config.batch_size.clamp(LEAST_BESIDE_TRAINING, INFERENCE_BATCH)
+    bindable_batch(config, config.batch_size.clamp(least_beside_training(config), INFERENCE_BATCH))
+}
+
+/// The same where a training batch has fewer.
+fn least_beside_training(config: &Config) -> usize {
+    let [height, width, _] = config.network().image;
+    (LEAST_BESIDE_TRAINING * DIGIT / (height * width)).clamp(1, LEAST_BESIDE_TRAINING)
+}
+
+/// `most` images, or fewer where a layer's output for all of them could not be bound by any adapter.
+fn bindable_batch(config: &Config, most: usize) -> usize {
+    let one = Recordings::inference_by(1, config, 1);
+    let made = one.inference_passes().into_iter().flat_map(Recording::used);
+    let made = made.filter(|id| *id != one.images && !one.parameters.contains(id));
+    let largest = made.map(|id| one.tensors[id.0 as usize].bytes()).max().unwrap_or(1);
+    most.min((BINDABLE / largest) as usize).max(1)
 }
 
 /// The passes of a training step and of inference, which share weights and images, with the
@@ -85,9 +105,9 @@ impl Recordings {
         Self::record(config, images, true, None)
     }
 
-    /// Records inference alone.
+    /// Records inference alone, on so many images at once that any adapter binds what a layer makes.
     pub fn inference(config: &Config, images: usize) -> Recordings {
-        Self::inference_by(INFERENCE_BATCH, config, images)
+        Self::inference_by(bindable_batch(config, INFERENCE_BATCH), config, images)
     }
 
     /// Records inference alone, on that many images at once.
@@ -101,7 +121,7 @@ impl Recordings {
     /// [`Unrecordable`] when its layers do not fit together, a tensor has more elements than a shader
     /// can count, or the configuration freezes layers that there are not, or all.
     pub fn check(config: &Config) -> Result<(), Unrecordable> {
-        model::check_sizes(config, config.batch_size.max(INFERENCE_BATCH))?;
+        model::check_sizes(config, config.batch_size)?;
         let variables = Self::training_alone(config, 1).parameters();
         Ok(model::check_frozen(&config.freeze, &variables)?)
     }
@@ -204,12 +224,11 @@ impl Recordings {
 
     /// What would take less memory: not the batch of training where inference takes more images.
     pub(crate) fn advice(&self) -> &'static str {
-        const { assert!(LEAST_BESIDE_TRAINING == 50) }; // as it says here
         match (&self.training, &self.inference) {
             (None, _) => "use a network whose layers make less",
-            (_, Some(_)) if self.config.batch_size <= LEAST_BESIDE_TRAINING => {
+            (_, Some(_)) if self.config.batch_size <= least_beside_training(&self.config) => {
                 "lower what the layers make (--maps, --num-fc1, or in the --network's file; a lower \
-                 --batch-size changes little, as evaluations take 50 images at once)"
+                 --batch-size changes little, as evaluations take as many images at once)"
             }
             _ => plan::SMALLER,
         }

@@ -28,7 +28,7 @@ fn for_this_adapter() {
     let wide = "--maps 2 --reduce1x1 2 --num-fc1 100000 --batch-size";
     let parts = ["W_fc1 [6272, 100000]", limit, "--num-fc1"];
     // Evaluations take 50 images, however few a step does.
-    let little = "a lower --batch-size changes little, as evaluations take 50 images at once)";
+    let little = "a lower --batch-size changes little, as evaluations take as many images at once)";
     assert_refused(&place, &format!("{wide} 50"), &[&parts[..], &[little]].concat());
     let helps = "lower --batch-size or what the layers make";
     assert_refused(&place, &format!("{wide} 51"), &[&parts[..], &[helps]].concat());
@@ -123,4 +123,24 @@ fn the_advice_names_what_makes_it_large() {
     let place = Place::new(12, 4);
     let reduced = "--maps 2 --reduce1x1 1048576 --num-fc1 4 --batch-size 8";
     assert_refused(&place, reduced, &["any adapter", "--reduce1x1"]);
+}
+
+/// A layer's output for a hundred large images is more than an adapter binds by default, so fewer are
+/// classified at once; beside training no more than that takes.
+#[test]
+fn large_images_are_classified_fewer_at_a_time() {
+    let file = std::fs::read_to_string("assets/networks/googlenet.toml").expect("a network");
+    let network = Some(toml::from_str(&file).expect("it is TOML"));
+    let config = Config { network, batch_size: 4, ..Config::preset(Preset::Quick) };
+    Recordings::check(&config).expect("it can be recorded");
+    let target = Target::new(128 << 20, [8, 8], true);
+    let memory = |mut recordings: Recordings| {
+        recordings.fit(&target).expect("every layer can be bound");
+        recordings.memory()
+    };
+    let images = 200;
+    memory(Recordings::inference(&config, images));
+    let alone = memory(Recordings::training_alone(&config, images));
+    let beside = memory(Recordings::training(&config, images));
+    assert!(beside < alone + alone / 10, "{beside} bytes, {alone} without evaluations");
 }
