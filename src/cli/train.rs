@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use self::out::{open_metrics, open_out, refuse_to_replace};
 use self::profile::Profiling;
 use self::report::Shown;
-use self::resume::{check_config, check_data, load};
+use self::resume::{check_config, check_data, check_schedule, load};
 use self::run::{Outputs, Run};
 use super::samples::Samples;
 use super::{Failure, Global, bytes, open_gpu, say, steps, thousands, warn, while_preparing};
@@ -173,6 +173,7 @@ fn prepare(command: &mut TrainCommand, global: &Global) -> Result<Run, Failure> 
     config.classes.clone_from(&samples.names);
     if let Some(origin) = origin {
         check_data(origin, &samples, &config, &command.settings)?;
+        check_schedule(origin, &config);
     }
     let batches = Batches::new(config.order, config.seed, config.batch_size, samples.train)?;
     Recordings::check(&config)?;

@@ -80,7 +80,7 @@ fn a_checkpoint_that_knows_nothing_of_its_digits_goes_on() {
     checkpoint(&place, "out");
     place.write("train.csv", digits("mnist_test.csv.gz", 12));
     let said = succeed_all(&resume(&place, "out", "--steps 3"));
-    assert!(!said.stderr.contains("warning"), "{said:?}");
+    assert!(!said.stderr.contains("holds other"), "{said:?}");
 }
 
 #[test]
@@ -108,4 +108,22 @@ fn an_edited_configuration_is_said_not_to_count() {
     std::fs::remove_file(place.path("out/config.toml")).expect("removed");
     let said = succeed_all(&resume(&place, "out", ""));
     assert!(!said.stderr.contains("warning"), "{said:?}");
+}
+
+/// What comes then is not what one run of so many steps makes.
+#[test]
+fn a_rate_that_jumps_is_told() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    for (decay, jumps) in [("cosine", true), ("none", false)] {
+        succeed_all(&tiny(&place, decay, &format!("--decay {decay}")));
+        let told =
+            "warning: the learning rate falls along a cosine over all steps, 2 until now and 4";
+        let said = succeed_all(&resume(&place, decay, "--steps 4"));
+        assert_eq!(said.stderr.contains(told), jumps, "{said:?}");
+        let said = succeed_all(&resume(&place, decay, ""));
+        assert!(!said.stderr.contains("cosine"), "the steps are the same: {said:?}");
+    }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::bounded;
 use crate::checkpoint::{self, CONFIG_FILE, Checkpoint, Origin};
 use crate::cli::samples::Samples;
-use crate::cli::{Failure, quoted, warn};
-use crate::config::{Config, TrainArgs};
+use crate::cli::{Failure, quoted, thousands, warn};
+use crate::config::{Config, Decay, TrainArgs};
 use crate::foreign::shown;
 
 /// Bytes of a configuration, many times what one needs.
@@ -80,6 +80,24 @@ pub(super) fn check_config(out: &Path, origin: &Origin) {
             "{} is not of the checkpoint that the run goes on from{other}; it is not read, and is \
              replaced. What is to change goes into flags beside --resume",
             path.display()
+        ));
+    }
+}
+
+/// Says so where the learning rate jumps, as it falls over the steps that there are.
+pub(super) fn check_schedule(origin: &Origin, config: &Config) {
+    let (before, now) = (&origin.config, config);
+    let falls = before.decay == Decay::Cosine && now.decay == Decay::Cosine;
+    if falls && before.steps != now.steps && origin.step < now.steps {
+        warn(&format!(
+            "the learning rate falls along a cosine over all steps, {} until now and {} from now on: in step \
+             {} it is {:.2e} instead of {:.2e}, and what comes is not what one run of {} steps makes",
+            thousands(before.steps),
+            thousands(now.steps),
+            thousands(origin.step + 1),
+            now.learning_rate_at(origin.step),
+            before.learning_rate_at(origin.step),
+            thousands(now.steps)
         ));
     }
 }
