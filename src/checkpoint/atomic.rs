@@ -66,12 +66,22 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
     publish_file(&temporary, path, written)
 }
 
+/// Whether the path is where this program's results go.
+pub fn is_stdout(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
 /// Writes a file that a user has named: what a link leads to, not the link; and straight into what is
-/// no file, such as a pipe that is read or `/dev/stdout`.
+/// no file, such as a pipe that is read, or into stdout, which may be a file that others write too.
 ///
 /// # Errors
 /// [`CheckpointError::Io`], also for a pipe that nobody reads; an older file is as it was then.
 pub fn write_named(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
+    if is_stdout(path) {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(content).and_then(|()| stdout.flush());
+        return written.map_err(|why| CheckpointError::io("write", path, why));
+    }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             let why = io::Error::new(ErrorKind::IsADirectory, "it is a folder");

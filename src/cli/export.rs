@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::outputs::refuse_others;
-use super::{Failure, network, print_results, thousands, while_saying};
+use super::{Failure, network, print_of, thousands, while_saying};
 use crate::checkpoint::atomic;
 use crate::onnx;
 
@@ -33,5 +33,6 @@ pub(super) fn run(command: ExportCommand) -> Result<(), Failure> {
         atomic::write_named(&command.onnx, &bytes)?;
         Ok::<_, Failure>(bytes.len())
     })?;
-    print_results(&format!("{}: {} bytes", command.onnx.display(), thousands(bytes as u64)))
+    let written = format!("{}: {} bytes", command.onnx.display(), thousands(bytes as u64));
+    print_of(&command.onnx, &written)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::outputs::refuse_any;
-use super::{Failure, print_results, say, thousands, while_saying};
+use super::{Failure, print_of, say, thousands, while_saying};
 use crate::checkpoint::atomic;
 use crate::torchvision::{self, Pixels};
 
@@ -45,8 +45,9 @@ pub(super) fn run(command: ImportCommand) -> Result<(), Failure> {
     }
     let classes = thousands(imported.config.network().classes() as u64);
     let parameters = thousands(imported.parameters() as u64);
-    print_results(&format!(
+    let written = format!(
         "{}: GoogLeNet as torchvision has it, {classes} classes, {parameters} parameters",
         out.display()
-    ))
+    );
+    print_of(&out, &written)
 }

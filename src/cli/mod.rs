@@ -31,8 +31,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::terminal::{
-    bytes, cannot_print, keep_ticking, print_results, progress_bar, quoted, say, say_above, so_far,
-    steps, warn, while_preparing, while_saying,
+    bytes, cannot_print, keep_ticking, print_of, print_results, progress_bar, quoted, say,
+    say_above, so_far, steps, warn, while_preparing, while_saying,
 };
 use crate::config::ConfigError;
 use crate::engine::EngineError;

@@ -80,6 +80,11 @@ pub(super) fn run(command: ProfileCommand, global: &Global) -> Result<(), Failur
     };
     let config = config.map_err(Failure::config)?;
     if let Some(path) = &command.trace {
+        if atomic::is_stdout(path) {
+            return Err(Failure::usage(
+                "the times themselves go to stdout; give --trace a file, or a pipe with a name",
+            ));
+        }
         // Better found now than after minutes of measuring.
         atomic::check_named(path)?;
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, print_results};
+use super::{Failure, print_of};
 use crate::report::{self, REPORT_FILE};
 
 /// Make the report of a run again, or one that compares several runs
@@ -50,5 +50,5 @@ pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
         )));
     }
     report::write(&out, &report::html(&runs))?;
-    print_results(&out.display().to_string())
+    print_of(&out, &out.display().to_string())
 }

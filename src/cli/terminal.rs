@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::Failure;
+use crate::checkpoint::atomic;
 use crate::foreign::escaped;
 use crate::gpu::Gpu;
 use crate::report::thousands;
@@ -38,6 +39,17 @@ pub(super) fn print_results(text: &str) -> Result<(), Failure> {
             Err(Failure::new(cannot_print(&error)))
         }
         _ => Ok(()),
+    }
+}
+
+/// Prints what there is to say of a file that was written: not behind its content.
+pub(super) fn print_of(path: &Path, text: &str) -> Result<(), Failure> {
+    match atomic::is_stdout(path) {
+        true => {
+            say(text);
+            Ok(())
+        }
+        false => print_results(text),
     }
 }
 

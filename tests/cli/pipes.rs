@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Place, Said, has_adapter, program, succeed};
+use crate::common::{Place, Said, has_adapter, program, run, succeed};
 use crate::say::{assert_failed, checkpoint};
 
 /// Makes a pipe that nobody writes to, in place of any file.
@@ -87,13 +87,15 @@ fn pipes_that_are_written_must_be_read() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.error().contains("it is a pipe that nobody reads"), "{said:?}");
     assert!(said.stdout.contains("fc1"), "what was measured is lost: {said:?}");
+    let said = run(&["profile", "--preset", "quick", "--trace", "/dev/stdout"]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "two things in one: {said:?}");
     let onnx = place.path("tiny.onnx");
     succeed(&["export", &model, "--onnx", &onnx]);
     let expected = place.read("tiny.onnx");
     for line in [
         r#"cat "$2" >"$3" & "$0" export "$1" --onnx "$2" && wait"#,
         r#""$0" export "$1" --onnx /dev/stdout | cat >"$3""#,
-        r#""$0" export "$1" --onnx /dev/stdout >"$3""#,
+        r#"{ "$0" export "$1" --onnx /dev/stdout && echo done; } >"$3""#,
     ] {
         // The reader may not have come yet.
         let line = format!("until {line}; do sleep 0.05; done 2>/dev/null");
@@ -102,7 +104,8 @@ fn pipes_that_are_written_must_be_read() {
         command.args(["-c", &line, env!("CARGO_BIN_EXE_inception"), &model, &written, &got]);
         let said: Said = command.output().expect("sh runs").into();
         assert_eq!(said.code, Some(0), "{line}: {said:?}");
-        assert!(place.read("got").starts_with(&expected), "{line}");
+        let end = if line.contains("echo") { &b"done\n"[..] } else { b"" };
+        assert!(place.read("got") == [&expected, end].concat(), "{line}");
     }
 }
 
