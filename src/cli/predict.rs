@@ -19,7 +19,9 @@ use crate::train::likeliest;
 /// Classify pictures
 ///
 /// Prints CSV with a header: source, row (from 1), prediction, and the probabilities p0 to p9 of digits;
-/// of classes with names these, p_cat for example. Rows are read, classified and printed a thousand at a time, so there may be any number; pipes will do.
+/// of classes with names these, p_cat for example. Rows are read, classified and printed a thousand at a
+/// time, so there may be any number; pipes will do. One that cannot be read ends it by its name: what was
+/// printed are the whole thousands before.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     inception predict --model runs/quick assets/digits/*.png\n  \
