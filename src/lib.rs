@@ -170,6 +170,7 @@ pub mod gpu;
 mod bounded;
 mod dispatch;
 mod foreign;
+mod intact;
 mod processors;
 
 pub mod engine;

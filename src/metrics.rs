@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::bounded;
 use crate::checkpoint::{CheckpointError, atomic};
 use crate::foreign::shown;
+use crate::intact::is_intact;
 
 pub use confusion::{ClassScore, Confusion, Report, class_name};
 pub use spikes::{Spike, Spikes};
@@ -81,7 +82,7 @@ pub enum MetricsError {
 }
 
 /// A metrics file that rows are added to. All rows are kept in memory too, so that a file that could
-/// not be written for a while, or was removed, is made whole again.
+/// not be written for a while, or was removed, replaced or changed, is made whole again.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
@@ -100,7 +101,7 @@ impl MetricsFile {
     }
 
     /// Goes on with a file from the state that it had at a checkpoint: later rows are dropped, and
-    /// so is a last line without its newline. A file that is missing or empty is started anew.
+    /// so is a last line that is cut. A file that is missing or empty is started anew.
     ///
     /// # Errors
     /// [`MetricsError`] when it cannot be read or written, or holds something else.
@@ -156,27 +157,31 @@ impl MetricsFile {
     }
 
     /// Waits until all rows are on the disk. To be called before a checkpoint is saved: otherwise a
-    /// power failure might keep the checkpoint and lose rows before it.
+    /// power failure might keep the checkpoint and lose rows before it. Whether somebody had removed,
+    /// replaced or changed the file, so that it was written anew; an edit that keeps both the file
+    /// and its length is not noticed.
     ///
     /// # Errors
     /// [`MetricsError`] when the file cannot be written.
-    pub fn sync(&mut self) -> Result<(), MetricsError> {
-        match &self.file {
-            // One that was removed would still take rows, for nobody to read.
-            Some(file) if self.path.exists() => {
-                file.sync_all().map_err(|why| io("sync", &self.path, why))
+    pub fn sync(&mut self) -> Result<bool, MetricsError> {
+        let length = self.text.len() as u64;
+        let changed = match &self.file {
+            Some(file) if is_intact(file, &self.path, length) => {
+                file.sync_all().map_err(|why| io("sync", &self.path, why))?;
+                return Ok(false);
             }
-            _ => {
-                atomic::write_file(&self.path, self.text.as_bytes())?;
-                let file = OpenOptions::new().append(true).open(&self.path);
-                self.file = Some(file.map_err(|why| io("open", &self.path, why))?);
-                Ok(())
-            }
-        }
+            // What it takes nobody might read.
+            Some(_) => true,
+            None => false,
+        };
+        atomic::write_file(&self.path, self.text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(&self.path);
+        self.file = Some(file.map_err(|why| io("open", &self.path, why))?);
+        Ok(changed)
     }
 }
 
-/// The rows of a metrics file. A last line without its newline is taken for half-written, and left out.
+/// The rows of a metrics file. A last line that is cut is left out: see [`cut_line`].
 ///
 /// # Errors
 /// [`MetricsError`] when it cannot be read, or holds something else.
@@ -186,15 +191,22 @@ pub fn read(path: &Path) -> Result<Vec<Row>, MetricsError> {
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
+/// The number of the last line of a metrics file, from 1, if it is cut: it was interrupted, is being
+/// written just now, or somebody has changed it.
+pub fn cut_line(path: &Path) -> Option<usize> {
+    let text = bounded::read_text(path, LONGEST).ok()?;
+    let whole = whole(&text);
+    (whole.len() < text.len()).then(|| whole.lines().count() + 1)
+}
+
 /// Whether there is a metrics file without any row.
 pub fn is_bare(path: &Path) -> bool {
-    bounded::read_text(path, HEADER.len() as u64 + 1).is_ok_and(|text| text.trim_end() == HEADER)
+    bounded::read_text(path, HEADER.len() as u64 + 2).is_ok_and(|text| text.trim_end() == HEADER)
 }
 
 /// The whole lines below the header, as they stand and as rows.
 fn rows<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Row)>, MetricsError> {
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let mut lines = whole.lines().enumerate();
+    let mut lines = whole(text).lines().enumerate();
     match lines.next() {
         Some((_, HEADER)) => {}
         // Interrupted when it was made.
@@ -206,6 +218,16 @@ fn rows<'a>(path: &Path, text: &'a str) -> Result<Vec<(&'a str, Row)>, MetricsEr
         Err(why) => Err(MetricsError::Row { path: path.into(), line: index + 1, why }),
     };
     lines.map(row).collect()
+}
+
+/// The text up to the end of the last line that is whole. One without its newline may be cut anywhere,
+/// in the midst of a number as well; but the seconds that it ends with are written with three digits
+/// behind the point, and where these are there, nothing but the newline is missing.
+fn whole(text: &str) -> &str {
+    let (lines, last) = text.split_at(text.rfind('\n').map_or(0, |end| end + 1));
+    let digits = last.rsplit_once(',').and_then(|(_, seconds)| seconds.split_once('.'));
+    let is_whole = digits.is_some_and(|(_, digits)| digits.len() == 3) && parse(last).is_ok();
+    if is_whole { text } else { lines }
 }
 
 fn parse(line: &str) -> Result<Row, String> {

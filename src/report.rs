@@ -56,7 +56,8 @@ pub enum ReportError {
         why: std::io::Error,
     },
     /// The evaluation is not what the program wrote.
-    #[error("{} is damaged: {why}; the run's next evaluation writes it anew", path.display())]
+    #[error("{} is damaged: {why}; the run's next evaluation writes it anew; \
+         `inception train --resume` makes one also where the run has ended", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -15,6 +15,7 @@ use image::RgbImage;
 use prost::Message;
 
 use crate::inspect::{BINS, Distribution, png};
+use crate::intact::is_intact;
 
 /// Castagnoli's polynomial, as iSCSI uses it.
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -35,11 +36,15 @@ pub struct EventError {
     why: std::io::Error,
 }
 
-/// An event file that events are added to.
+/// Event files in a folder that events are added to: one, and another each time that it is lost.
 #[derive(Debug)]
 pub struct EventFile {
+    folder: PathBuf,
     path: PathBuf,
-    file: File,
+    /// None after a failure, until a new one is begun.
+    file: Option<File>,
+    /// Bytes of the records in it.
+    length: u64,
 }
 
 impl EventFile {
@@ -49,39 +54,66 @@ impl EventFile {
     /// # Errors
     /// [`EventError`] when folder or file cannot be written.
     pub fn create(folder: &Path, first: u64) -> Result<EventFile, EventError> {
-        let failed = |action, path: &Path| {
-            let path = path.to_path_buf();
-            move |why| EventError { action, path, why }
-        };
-        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
-        // TensorBoard reads the files in the order of their names.
-        let now = now();
-        let name = format!("events.out.tfevents.{:010}.{:09}", now.as_secs(), now.subsec_nanos());
-        let path = folder.join(name);
-        let file = File::create_new(&path).map_err(failed("create", &path))?;
-        let mut events = EventFile { path, file };
-        let version = Some("brain.Event:2".to_string());
-        events.write(Event { file_version: version, ..Event::default() })?;
         let session_log = Some(SessionLog { status: START });
-        events.write(Event { step: first as i64, session_log, ..Event::default() })?;
-        Ok(events)
+        let start = record(Event { step: first as i64, session_log, ..Event::default() });
+        let (path, file, length) = begin(folder, &start)?;
+        Ok(EventFile { folder: folder.into(), path, file: Some(file), length })
     }
 
-    /// Adds what was measured at a step. It is handed to the system at once.
+    /// The file that events go to, or went to before a failure.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds what was measured at a step. It is handed to the system at once. After a failure, or when
+    /// somebody has removed, replaced or changed the file, a new one is begun, in a folder made
+    /// anew if need be: whether it was for the latter.
     ///
     /// # Errors
-    /// [`EventError`] when it cannot be written. The file may end in the midst of a record then, and
-    /// readers would not find what follows, so nothing more should be added.
-    pub fn add(&mut self, step: u64, values: Vec<Value>) -> Result<(), EventError> {
+    /// [`EventError`] when it cannot be written; what was to be added is lost then.
+    pub fn add(&mut self, step: u64, values: Vec<Value>) -> Result<bool, EventError> {
         let summary = Some(Summary { values });
-        self.write(Event { step: step as i64, summary, ..Event::default() })
+        let record = record(Event { step: step as i64, summary, ..Event::default() });
+        let (path, length) = (&self.path, self.length);
+        let changed = self.file.take_if(|file| !is_intact(file, path, length)).is_some();
+        let Some(file) = &mut self.file else {
+            // It takes nothing back, as it goes on with the same run.
+            let (path, file, length) = begin(&self.folder, &record)?;
+            (self.path, self.file, self.length) = (path, Some(file), length);
+            return Ok(changed);
+        };
+        if let Err(why) = file.write_all(&record) {
+            // Behind half a record readers would find nothing, even if it could be taken back.
+            let _ = file.set_len(self.length);
+            self.file = None;
+            return Err(EventError { action: "write", path: self.path.clone(), why });
+        }
+        self.length += record.len() as u64;
+        Ok(false)
     }
+}
 
-    fn write(&mut self, event: Event) -> Result<(), EventError> {
-        let event = Event { wall_time: now().as_secs_f64(), ..event };
-        let written = self.file.write_all(&record(&event.encode_to_vec()));
-        written.map_err(|why| EventError { action: "write", path: self.path.clone(), why })
+/// Begins a file with this record in the folder, which is made if missing: its path, the file and its
+/// length. Where that fails no file is left.
+fn begin(folder: &Path, first: &[u8]) -> Result<(PathBuf, File, u64), EventError> {
+    let failed = |action, path: &Path| {
+        let path = path.to_path_buf();
+        move |why| EventError { action, path, why }
+    };
+    fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+    // TensorBoard reads the files in the order of their names.
+    let now = now();
+    let name = format!("events.out.tfevents.{:010}.{:09}", now.as_secs(), now.subsec_nanos());
+    let path = folder.join(name);
+    let mut file = File::create_new(&path).map_err(failed("create", &path))?;
+    let version = Some("brain.Event:2".to_string());
+    let records = [&record(Event { file_version: version, ..Event::default() }), first].concat();
+    if let Err(why) = file.write_all(&records) {
+        // Should this fail too, the first failure is still the one to report.
+        let _ = fs::remove_file(&path);
+        return Err(failed("write", &path)(why));
     }
+    Ok((path, file, records.len() as u64))
 }
 
 /// Since 1970; a clock set before that is taken to stand at its beginning.
@@ -89,7 +121,9 @@ fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn record(data: &[u8]) -> Vec<u8> {
+/// An event of now, framed.
+fn record(event: Event) -> Vec<u8> {
+    let data = &Event { wall_time: now().as_secs_f64(), ..event }.encode_to_vec()[..];
     let length = (data.len() as u64).to_le_bytes();
     let masked = |bytes| CRC.checksum(bytes).rotate_right(15).wrapping_add(MASK).to_le_bytes();
     [&length[..], &masked(&length), data, &masked(data)].concat()

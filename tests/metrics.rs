@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use inception::metrics::{Confusion, HEADER, MetricsFile, Row, read};
+use inception::metrics::{Confusion, HEADER, MetricsFile, Row, cut_line, read};
 
 fn row(step: u64) -> Row {
     Row {
@@ -110,6 +110,79 @@ fn a_missing_or_barely_begun_file_is_started_anew() {
         MetricsFile::resume(&path, 5).unwrap();
         assert_eq!(text(&path), begun);
     }
+}
+
+/// Whatever befalls the file, all rows are there after the next sync, once each, and it is said.
+#[test]
+fn a_file_that_others_change_is_written_anew() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 7] = [
+        ("removed", |path| fs::remove_file(path).unwrap()),
+        ("emptied", |path| fs::write(path, "").unwrap()),
+        ("cut", |path| {
+            let length = fs::metadata(path).unwrap().len();
+            fs::File::options().write(true).open(path).unwrap().set_len(length - 1).unwrap();
+        }),
+        ("added to", |path| fs::write(path, text(path) + "10,0.5,,,1.000\n").unwrap()),
+        ("replaced by another", |path| {
+            fs::write(path.with_extension("copy"), text(path).replace("10,", "99,")).unwrap();
+            fs::rename(path.with_extension("copy"), path).unwrap();
+        }),
+        #[cfg(unix)]
+        ("replaced by its copy", |path| {
+            fs::copy(path, path.with_extension("copy")).unwrap();
+            fs::rename(path.with_extension("copy"), path).unwrap();
+        }),
+        #[cfg(unix)]
+        ("replaced by a link to it", |path| {
+            fs::rename(path, path.with_extension("copy")).unwrap();
+            std::os::unix::fs::symlink(path.with_extension("copy"), path).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.csv");
+        let mut file = MetricsFile::create(&path).unwrap();
+        train(&mut file, 1..=30);
+        assert!(!file.sync().unwrap(), "{what}");
+        change(&path);
+        train(&mut file, 31..=60);
+        assert!(file.sync().unwrap(), "{what}: not noticed");
+        assert_eq!(read(&path).unwrap(), [10, 20, 30, 40, 50, 60].map(row), "{what}");
+        train(&mut file, 61..=70);
+        assert!(!file.sync().unwrap(), "{what}: said twice");
+        assert_eq!(read(&path).unwrap(), [10, 20, 30, 40, 50, 60, 70].map(row), "{what}");
+        assert!(path.symlink_metadata().unwrap().is_file(), "{what}");
+    }
+}
+
+/// A last line without its newline is a row only where nothing can be missing of it.
+#[test]
+fn a_cut_row_is_left_out_and_a_whole_one_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("metrics.csv");
+    train(&mut MetricsFile::create(&path).unwrap(), 1..=20);
+    let whole = text(&path);
+    let begun = whole.find("20,").unwrap();
+    for end in begun..=whole.len() {
+        fs::write(&path, &whole[..end]).unwrap();
+        // All but the newline, or all.
+        let rows = if end + 1 < whole.len() { 1 } else { 2 };
+        assert_eq!(read(&path).unwrap(), [10, 20].map(row)[..rows], "cut at {end}");
+        let cut = (rows == 1 && end > begun).then_some(3);
+        assert_eq!(cut_line(&path), cut, "cut at {end}");
+        MetricsFile::resume(&path, 20).unwrap();
+        assert_eq!(text(&path), if rows == 1 { &whole[..begun] } else { &whole }, "cut at {end}");
+    }
+    // As other programs write them.
+    for end in ["10,0.5,,,1", "10,0.5,,,1.0", "10,0.5,,,1.0000", "1,,,0.,123"] {
+        fs::write(&path, format!("{HEADER}\n{end}")).unwrap();
+        assert_eq!((read(&path).unwrap(), cut_line(&path)), (vec![], Some(2)), "{end}");
+    }
+    fs::write(&path, whole.replace('\n', "\r\n")).unwrap();
+    assert_eq!((read(&path).unwrap(), cut_line(&path)), (vec![row(10), row(20)], None));
+    MetricsFile::resume(&path, 20).unwrap();
+    assert_eq!(text(&path), whole);
 }
 
 #[test]

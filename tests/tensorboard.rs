@@ -4,7 +4,10 @@
 #[allow(dead_code)] // the tests of whole runs use the rest
 mod events;
 
-use events::{Event, What, crc32c, files, read};
+use std::fs;
+use std::path::Path;
+
+use events::{Event, What, crc32c, files, read, scalars};
 use image::{Rgb, RgbImage};
 use inception::inspect::Distribution;
 use inception::tensorboard::{EventFile, Value, histogram, image, scalar};
@@ -53,6 +56,64 @@ fn scalars_come_back() {
     }
     let nan = written(vec![(1, vec![scalar("loss", f64::NAN)])]);
     assert!(matches!(nan[0].what, What::Scalar(value) if value.is_nan()));
+}
+
+/// What is added after somebody has changed the file goes into a new one, which takes nothing back.
+#[test]
+fn a_file_that_others_change_is_followed_by_a_new_one() {
+    type Change = fn(&Path, &Path);
+    let changes: [(&str, usize, Change); 6] = [
+        ("the folder removed", 1, |folder, _| fs::remove_dir_all(folder).expect("removed")),
+        ("the folder moved", 1, |folder, _| {
+            fs::rename(folder, folder.with_extension("moved")).expect("renamed");
+        }),
+        ("the file removed", 1, |_, file| fs::remove_file(file).expect("removed")),
+        ("the file emptied", 2, |_, file| fs::write(file, "").expect("written")),
+        ("the file added to", 2, |_, file| {
+            let all = [&fs::read(file).expect("read")[..], &[0]].concat();
+            fs::write(file, all).expect("written");
+        }),
+        #[cfg(unix)]
+        ("the folder replaced by its copy", 2, |folder, file| {
+            let all = fs::read(file).expect("read");
+            fs::rename(folder, folder.with_extension("moved")).expect("renamed");
+            fs::create_dir(folder).expect("made");
+            fs::write(file, all).expect("written");
+        }),
+    ];
+    for (what, count, change) in changes {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = place.path().join("events");
+        let mut file = EventFile::create(&folder, 1).expect("it is made");
+        let mut add = |step| file.add(step, vec![scalar("loss", 0.5)]).expect("it is written");
+        assert!(!add(1) && !add(2), "{what}");
+        change(&folder, &files(&folder)[0]);
+        assert!(add(3), "{what}: not noticed");
+        assert!(!add(4), "{what}: said twice");
+        let all = files(&folder);
+        assert_eq!(all.len(), count, "{what}");
+        let new: Vec<_> = read(&all[count - 1]).into_iter().map(|e| (e.step, e.what)).collect();
+        let version = (0, What::Version("brain.Event:2".into()));
+        assert_eq!(new, [version, (3, What::Scalar(0.5)), (4, What::Scalar(0.5))], "{what}");
+    }
+}
+
+/// While nothing can be written, nothing is left half-written, and no empty files pile up.
+#[test]
+fn a_folder_that_is_in_the_way_for_a_while_loses_what_is_added_meanwhile() {
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path().join("events");
+    let mut file = EventFile::create(&folder, 1).expect("it is made");
+    fs::remove_dir_all(&folder).expect("removed");
+    fs::write(&folder, "in the way").expect("written");
+    let mut add = |step| file.add(step, vec![scalar("loss", 0.5)]);
+    for step in 1..=3 {
+        let said = add(step).expect_err("no folder").to_string();
+        assert!(said.contains(&folder.display().to_string()), "{said}");
+    }
+    fs::remove_file(&folder).expect("removed");
+    add(4).expect("it is written");
+    assert_eq!(scalars(&folder, "loss"), [(4, 0.5)]);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, print_of};
+use super::{Failure, print_of, warn};
+use crate::metrics::{self, METRICS_FILE};
 use crate::report::{self, REPORT_FILE};
 
 /// Make the report of a run again, or one that compares several runs
@@ -36,6 +37,17 @@ pub(super) fn run(command: ReportCommand) -> Result<(), Failure> {
         // Folders of one name are told apart by the folders around them.
         if names.iter().filter(|name| **name == run.name).count() > 1 {
             run.name = dir.display().to_string();
+        }
+    }
+    for (run, dir) in runs.iter().zip(&command.runs) {
+        run.damage().into_iter().for_each(warn);
+        let path = dir.join(METRICS_FILE);
+        if let Some(line) = metrics::cut_line(&path) {
+            warn(&format!(
+                "in {}, line {line}, the last one, is cut, or being written just now: it is left out; \
+                 where it is whole, end it with a newline",
+                path.display()
+            ));
         }
     }
     let out = command.out.unwrap_or_else(|| match &command.runs[..] {

@@ -44,9 +44,7 @@ pub(super) fn several(runs: &[Run]) -> Markup {
 
 /// What is damaged of a run.
 fn troubles(run: &Run) -> Markup {
-    let all =
-        [run.metrics.as_ref().err(), run.config.as_ref().err(), run.evaluation.as_ref().err()];
-    html! { @for why in all.into_iter().flatten() { p.trouble { (why) } } }
+    html! { @for why in run.damage() { p.trouble { (why) } } }
 }
 
 /// A run's letter with a piece of its line.

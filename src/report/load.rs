@@ -26,6 +26,20 @@ pub struct Run {
     pub profile: Part<Profile>,
 }
 
+impl Run {
+    /// A sentence for each file of the folder that is damaged.
+    pub fn damage(&self) -> Vec<&str> {
+        let Run { name: _, config, metrics, evaluation, profile } = self;
+        let all = [
+            metrics.as_ref().err(),
+            config.as_ref().err(),
+            evaluation.as_ref().err(),
+            profile.as_ref().err(),
+        ];
+        all.into_iter().flatten().map(String::as_str).collect()
+    }
+}
+
 /// Reads the folder of a run: finished, stopped or still going on.
 ///
 /// # Errors

@@ -57,7 +57,7 @@ pub(super) fn one(run: &Run) -> Markup {
         section {
             h2 { "Learning" }
             (trouble(&run.metrics))
-            (charts(&curve, noun(run)))
+            @if run.metrics.is_ok() { (charts(&curve, noun(run))) }
         }
         (part("Confusion matrix", &run.evaluation, parts::confusion))
         @if let Ok(Some(evaluation)) = &run.evaluation {
@@ -134,7 +134,13 @@ pub(super) fn noun(run: &Run) -> &'static str {
 fn result(run: &Run) -> Markup {
     let noun = noun(run);
     let rows = rows(run);
-    let Some(last) = rows.last() else { return html! { "Nothing was measured yet." } };
+    let Some(last) = rows.last() else {
+        let nothing = match run.metrics {
+            Ok(_) => "Nothing was measured yet.",
+            Err(_) => "What was measured cannot be read.",
+        };
+        return html! { (nothing) };
+    };
     let accuracy = rows.iter().rev().find_map(|row| row.val_accuracy);
     let of = match &run.config {
         Ok(Some(config)) => format!(" of {}", thousands(config.steps)),

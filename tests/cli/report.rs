@@ -98,6 +98,41 @@ fn a_report_that_cannot_be_written_stops_nothing() {
     assert_eq!(evaluation(&place, "out").step, 6);
 }
 
+/// Damage is said on stderr too, and the page does not claim that nothing was measured.
+#[test]
+fn damaged_files_are_warned_of() {
+    let place = Place::new(1, 1);
+    let out = checkpoint(&place, "out");
+    let header = "step,loss,val_accuracy,test_accuracy,seconds";
+    place.write("out/metrics.csv", format!("{header}\n10,half,,,1.000\n"));
+    place.write("out/evaluation.json", "{");
+    place.write("out/profile.json", "{}");
+    let said = succeed(&["report", &out]);
+    let warnings: Vec<&str> = said.stderr.lines().collect();
+    assert_eq!(warnings.len(), 3, "{said:?}");
+    for (file, why) in [
+        ("metrics.csv", "line 2: loss is \"half\""),
+        ("evaluation.json", "inception train --resume"),
+        ("profile.json", "it states no format"),
+    ] {
+        let path = place.path(&format!("out/{file}"));
+        let of = |line: &&&str| line.starts_with("warning: ") && line.contains(&path);
+        let warning = warnings.iter().find(of).expect("a warning of it");
+        assert!(warning.contains(why), "{warning}");
+    }
+    let page = String::from_utf8(place.read("out/report.html")).expect("UTF-8");
+    assert!(page.contains("What was measured cannot be read."), "{page}");
+    assert!(!page.contains("Nothing was measured") && !page.contains("No loss was logged"));
+    for file in ["evaluation.json", "profile.json"] {
+        std::fs::remove_file(place.path(&format!("out/{file}"))).expect("removed");
+    }
+    place.write("out/metrics.csv", format!("{header}\n10,0.5,,,1.000\n20,0.5,,,2.00"));
+    let said = succeed(&["report", &out]);
+    assert!(said.stderr.contains("metrics.csv, line 3, the last one, is cut"), "{said:?}");
+    place.write("out/metrics.csv", format!("{header}\r\n10,0.5,,,1.000\r\n20,0.5,,,2.000"));
+    assert_eq!(succeed(&["report", &out]).stderr, "");
+}
+
 #[test]
 fn several_runs_are_compared() {
     let place = Place::new(1, 1);
@@ -211,6 +246,36 @@ fn tensorboard_gets_scalars_histograms_and_pictures() {
     assert_eq!(pictures("filters of the first module"), [1, 2]);
     let wrong = evaluation(&place, "out").wrong.len();
     assert_eq!(pictures("most confidently wrong/test").len(), wrong.min(1));
+}
+
+/// Files that may not grow for long, as on a disk that is full now and then: each record that is there
+/// is whole, what can be written is, and each failure is said.
+#[test]
+#[cfg(unix)]
+fn tensorboard_gets_new_files_after_failures() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(12, 4);
+    let events = place.path("events");
+    let more = format!("--steps 60 --eval-every 60 --log-every 1 --tensorboard {events}");
+    let mut arguments = tiny(&place, "out", &more);
+    let out = arguments.iter().position(|one| one == "--out").expect("--out");
+    arguments.drain(out..out + 2); // a checkpoint is larger
+    let line = r#"trap "" XFSZ; ulimit -f 4; exec "$0" "$@""#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", line]).arg(env!("CARGO_BIN_EXE_inception")).arg("--no-tune");
+    let said: crate::common::Said = command.args(arguments).output().expect("sh runs").into();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let folder = Path::new(&events);
+    let files = events::files(folder);
+    assert!(files.len() > 1, "{said:?}");
+    assert!(files.iter().all(|file| events::read(file).len() > 1));
+    let steps: Vec<u64> = events::scalars(folder, "loss").iter().map(|(step, _)| *step).collect();
+    assert!(steps.is_sorted_by(|a, b| a < b) && steps.last() == Some(&60), "{steps:?}");
+    let warnings = said.stderr.matches("warning: cannot write ").count();
+    assert!((1..=files.len()).contains(&warnings), "{said:?}");
+    assert!(said.stderr.contains(&files[0].display().to_string()), "{said:?}");
 }
 
 /// Killed after its last checkpoint, a run logs some steps twice; TensorBoard shows them once.

@@ -100,6 +100,27 @@ fn a_folder_that_is_removed_at_the_end_is_made_anew_too() {
     assert!(!place.read("out/report.html").is_empty());
 }
 
+/// Rows that were added to the file that is gone are not lost.
+#[test]
+#[cfg(unix)]
+fn metrics_that_are_replaced_in_the_midst_are_written_anew() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    let steps = "--steps 400 --eval-every 10";
+    succeed_all(&train(&place, "whole", steps));
+    let mut running = Running::start(&place, &train(&place, "out", steps));
+    running.trains(&place, "out", 25);
+    let copy = place.write("copy", "step,loss\n");
+    fs::rename(copy, place.path("out/metrics.csv")).expect("renamed");
+    let (status, said) = running.ends();
+    assert_eq!(status.code(), Some(0), "{said}");
+    let warned = format!("warning: {} was removed, replaced", place.path("out/metrics.csv"));
+    assert_eq!(said.matches(&warned).count(), 1, "{said}");
+    assert_equal(&place, "whole", "out");
+}
+
 /// Runs a line of shell with the program as `$0` and its arguments as `$@`.
 #[cfg(unix)]
 fn shell(line: &str, arguments: &[String]) -> crate::common::Said {

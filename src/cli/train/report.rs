@@ -9,7 +9,7 @@ use crate::checkpoint::{Tensor, atomic};
 use crate::cli::{Failure, adapter_line, warn};
 use crate::config::Config;
 use crate::inspect::{Block, Distribution, filters, image_tile, page};
-use crate::metrics::{Confusion, class_name};
+use crate::metrics::{Confusion, METRICS_FILE, class_name};
 use crate::report::{
     self, EVALUATION_FILE, Evaluation, FIRST_LAYER, Filters, PROFILE_FILE, REPORT_FILE, Split,
     WrongDigit,
@@ -22,7 +22,8 @@ const MOST_COUNTED: usize = 1 << 20;
 const EDGE: u32 = 112;
 const ACROSS: usize = 5;
 
-static WARNED: Once = Once::new();
+/// Whether it was said that the report cannot be written; not again with another device either.
+static REPORT_WARNED: Once = Once::new();
 
 /// What is shown, and where.
 pub(super) struct Shown {
@@ -30,6 +31,8 @@ pub(super) struct Shown {
     evaluation: Option<Evaluation>,
     /// TensorBoard's, where asked for.
     events: Option<EventFile>,
+    /// Whether the last events could not be written.
+    events_failed: bool,
 }
 
 impl Shown {
@@ -42,7 +45,7 @@ impl Shown {
         }
         let folder = command.tensorboard.as_deref();
         let events = folder.map(|folder| EventFile::create(folder, done + 1)).transpose()?;
-        Ok(Shown { evaluation: None, events })
+        Ok(Shown { evaluation: None, events, events_failed: false })
     }
 }
 
@@ -50,9 +53,27 @@ impl Run {
     /// Hands numbers to TensorBoard, where asked for.
     pub(super) fn log(&mut self, step: u64, values: impl FnOnce() -> Vec<Value>) {
         let Some(events) = &mut self.shown.events else { return };
-        if let Err(why) = events.add(step, values()) {
-            self.shown.events = None;
-            self.warn_once(&why.to_string());
+        let path = events.path().to_path_buf();
+        let added = events.add(step, values());
+        let failed = added.is_err();
+        let message = match added {
+            Ok(false) => None,
+            Ok(true) => Some(format!(
+                "{} was removed, moved or changed: TensorBoard's events from step {step} on go into a \
+                 new file in that folder; earlier ones are in the old file, if it is still there",
+                path.display()
+            )),
+            // Said once for as long as it lasts.
+            Err(_) if self.shown.events_failed => None,
+            Err(why) => Some(format!(
+                "{why}; training goes on, and TensorBoard's events from step {step} on are lost until \
+                 a new file can be begun in that folder; earlier ones are in {}, if it is still there",
+                path.display()
+            )),
+        };
+        self.shown.events_failed = failed;
+        if let Some(message) = message {
+            self.bar.suspend(|| warn(&message));
         }
     }
 
@@ -112,7 +133,9 @@ impl Run {
         if let Some(out) = &self.out
             && let Err(failure) = held.and_then(|_| renew(out, &self.config, &evaluation))
         {
-            self.warn_once(&failure.message);
+            let bar = &self.bar;
+            let message = format!("{}; training goes on without it", failure.message);
+            REPORT_WARNED.call_once(|| bar.suspend(|| warn(&message)));
         }
         // A finished run that is resumed is but tested again, which TensorBoard knows already.
         if self.shown.events.is_some() && evaluation.step > self.first_step {
@@ -155,9 +178,20 @@ impl Run {
         Ok(values)
     }
 
-    fn warn_once(&self, why: &str) {
-        let bar = &self.bar;
-        WARNED.call_once(|| bar.suspend(|| warn(&format!("{why}; training goes on without it"))));
+    /// Waits until all metrics are on the disk.
+    pub(super) fn sync_metrics(&mut self) -> Result<(), Failure> {
+        let (Some(metrics), Some(out)) = (&mut self.metrics, &self.out) else { return Ok(()) };
+        if metrics.sync()? {
+            let path = out.join(METRICS_FILE);
+            self.bar.suspend(|| {
+                warn(&format!(
+                    "{} was removed, replaced or changed by another program; it is written anew, with \
+                     all rows of this run and nothing else",
+                    path.display()
+                ));
+            });
+        }
+        Ok(())
     }
 }
 

@@ -61,10 +61,7 @@ impl Run {
             self.hear_of_saving(true)?;
         }
         self.check_saved()?;
-        match &mut self.metrics {
-            Some(metrics) => Ok(metrics.sync()?),
-            None => Ok(()),
-        }
+        self.sync_metrics()
     }
 }
 

@@ -128,9 +128,8 @@ impl Run {
         self.hold_folder()?;
         let Some(saver) = &mut self.saver else { return Ok(()) };
         saver.begun = Instant::now();
-        if let Some(metrics) = &mut self.metrics {
-            metrics.sync()?;
-        }
+        self.sync_metrics()?;
+        let Some(saver) = &mut self.saver else { return Ok(()) };
         let snapshot = self.trainer.snapshot()?;
         let tensors = snapshot.weights.iter().chain(&snapshot.moments);
         let bytes = tensors.map(|(info, _)| info.len() as u64 * 4).sum();
