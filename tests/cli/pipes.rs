@@ -109,6 +109,20 @@ fn pipes_that_are_written_must_be_read() {
     }
 }
 
+/// Who waits for a pipe to be written is told so.
+#[test]
+fn a_profile_through_a_pipe_is_said_to_be_waited_for() {
+    let place = Place::new(1, 1);
+    let pipe = pipe(&place, "pipe");
+    let line = r#"echo {} >"$1" & exec "$0" profile --compare "$1" "$1""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", line, env!("CARGO_BIN_EXE_inception"), &pipe]);
+    let said: Said = command.output().expect("sh runs").into();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.starts_with(&format!("{pipe} is no regular file: waiting")), "{said:?}");
+    assert!(said.error().contains("is no profile"), "{said:?}");
+}
+
 /// Digits and configurations that another program makes.
 #[test]
 fn pipes_of_the_user_are_read() {

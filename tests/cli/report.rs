@@ -259,7 +259,9 @@ fn tensorboard_gets_new_files_after_failures() {
     let place = Place::new(12, 4);
     let events = place.path("events");
     let more = format!("--steps 60 --eval-every 60 --log-every 1 --tensorboard {events}");
-    let mut arguments = tiny(&place, "out", &more);
+    let flags = "--maps 2 --reduce1x1 2 --num-fc1 4 --batch-size 4 --val-rows 4";
+    let flags: Vec<&str> = flags.split(' ').chain(more.split(' ')).collect();
+    let mut arguments = place.train("out", &flags);
     let out = arguments.iter().position(|one| one == "--out").expect("--out");
     arguments.drain(out..out + 2); // a checkpoint is larger
     let line = r#"trap "" XFSZ; ulimit -f 4; exec "$0" "$@""#;

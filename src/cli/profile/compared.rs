@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use crate::cli::rates::number;
-use crate::cli::{Failure, adapter_line, print_results};
+use crate::cli::{Failure, adapter_line, print_results, say};
 use crate::profile::Profile;
 use crate::profile::compare::{Compared, Row, compare, differences};
 
 pub(super) fn run(paths: [&Path; 2], by_time: bool, json: bool) -> Result<(), Failure> {
-    let [a, b] = [Profile::read(paths[0])?, Profile::read(paths[1])?];
+    let [a, b] = [read(paths[0])?, read(paths[1])?];
     let mut parts = compare(&a, &b);
     if by_time {
         for part in &mut parts {
@@ -31,6 +31,17 @@ pub(super) fn run(paths: [&Path; 2], by_time: bool, json: bool) -> Result<(), Fa
     }
     parts.iter().for_each(|part| text.push_str(&table(part)));
     print_results(&text)
+}
+
+/// Reads a profile. A pipe is waited for, for ever if nobody writes there, so that it is said.
+fn read(path: &Path) -> Result<Profile, Failure> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        say(&format!(
+            "{} is no regular file: waiting for all that is written there",
+            path.display()
+        ));
+    }
+    Ok(Profile::read(path)?)
 }
 
 fn table(part: &Compared) -> String {

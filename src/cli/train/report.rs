@@ -67,8 +67,7 @@ impl Run {
             Err(_) if self.shown.events_failed => None,
             Err(why) => Some(format!(
                 "{why}; training goes on, and TensorBoard's events from step {step} on are lost until \
-                 a new file can be begun in that folder; earlier ones are in {}, if it is still there",
-                path.display()
+                 a new file can be begun in that folder; earlier ones stay where they are"
             )),
         };
         self.shown.events_failed = failed;
