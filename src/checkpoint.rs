@@ -28,7 +28,7 @@ mod write;
 pub use error::CheckpointError;
 pub use lock::Lock;
 pub use read::{Tensor, WeightFile};
-pub use run::{best_accuracy, clear, holds_a_model, holds_step, load, publish, save};
+pub use run::{best_accuracy, clear, go_back, holds_a_model, holds_step, load, publish, save};
 pub use write::{Reader, TensorSource, to_bytes};
 
 use std::path::{Path, PathBuf};

@@ -24,6 +24,8 @@ pub struct Lock {
     run: PathBuf,
     /// What tells this process's lock from another's: its number, and when it began.
     mark: String,
+    /// The marks of folders of this name that it held before and that went.
+    former: Vec<String>,
     /// Locked as long as it is open; none where the file system has no locks.
     file: Option<Arc<File>>,
 }
@@ -64,7 +66,7 @@ impl Lock {
         match self.check() {
             Ok(()) => return Ok(false),
             Err(CheckpointError::Io { why, .. })
-                if [NotFound, NotADirectory].contains(&why.kind()) => {}
+                if [NotFound, NotADirectory].contains(&why.kind()) || is_loop(&why) => {}
             // What is wrong there the next write will say.
             Err(CheckpointError::Io { .. }) => return Ok(false),
             Err(taken) => return Err(taken),
@@ -79,7 +81,7 @@ impl Lock {
         }
         std::fs::create_dir_all(&self.run)
             .map_err(|why| CheckpointError::io("make the folder", &self.run, why))?;
-        *self = match Lock::take_by(&self.run, OpenOptions::new().create_new(true)) {
+        let lock = match Lock::take_by(&self.run, OpenOptions::new().create_new(true)) {
             Ok(lock) => lock,
             // Another run was quicker.
             Err(CheckpointError::InUse { .. }) => return Err(self.taken()),
@@ -88,6 +90,9 @@ impl Lock {
             }
             Err(other) => return Err(other),
         };
+        let mut former = std::mem::take(&mut self.former);
+        former.push(std::mem::take(&mut self.mark));
+        *self = Lock { former, ..lock };
         Ok(true)
     }
 
@@ -108,6 +113,9 @@ impl Lock {
         }
         let mark = bounded::read_text(&path, LONGEST).unwrap_or_default();
         match describe(&mark) {
+            Some(_) if self.former.contains(&mark) => {
+                "it is the folder that this run wrote into before, back in its place".into()
+            }
             Some(_) if mark == self.mark => "its file `lock` is a copy of this run's".into(),
             Some(by) => format!("another run has taken it ({by})"),
             None => "its file `lock` is another one than this run's".into(),
@@ -133,7 +141,7 @@ impl Lock {
             }
             Err(TryLockError::Error(why)) => {
                 log::warn!("cannot lock {}: {why}", path.display());
-                return Ok(Lock { run: run.into(), mark, file: None });
+                return Ok(Lock { run: run.into(), mark, former: Vec::new(), file: None });
             }
         }
         let mut before = Vec::new();
@@ -145,7 +153,7 @@ impl Lock {
         }
         let written = file.rewind().and_then(|()| file.set_len(0));
         written.and_then(|()| file.write_all(mark.as_bytes())).map_err(failed)?;
-        Ok(Lock { run: run.into(), mark, file: Some(Arc::new(file)) })
+        Ok(Lock { run: run.into(), mark, former: Vec::new(), file: Some(Arc::new(file)) })
     }
 }
 
@@ -156,6 +164,14 @@ fn is_free(run: &Path) -> bool {
         // A link that leads nowhere is there.
         Err(_) => run.symlink_metadata().is_err_and(|why| why.kind() == ErrorKind::NotFound),
     }
+}
+
+/// Whether a link on the way leads to itself.
+fn is_loop(why: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    return why.raw_os_error() == Some(libc::ELOOP);
+    #[cfg(not(unix))]
+    return false;
 }
 
 /// Opens the lock, or makes it; never what a link of its name leads to.

@@ -12,8 +12,13 @@ use super::{
     Origin, TensorSource, atomic, own,
 };
 
+/// Checkpoints that are kept at least while nobody knows whether training can go on from the newest.
+const KEPT_UNTRIED: usize = 2;
+
 /// Saves a checkpoint in the folder of a run, which is made if need be, shows it as the newest and,
-/// where it is, as the best, and removes those that are not to be kept.
+/// where it is, as the best, and removes those that are not to be kept. Its weights may be finite and
+/// too large to go on from; so the one before it stays where it was not evaluated, whatever is to be kept.
+/// What could not be removed is returned: the checkpoint is saved all the same.
 ///
 /// All is written to a folder of a temporary name, which gets its own when all is on the disk. So
 /// whatever fails or is interrupted leaves the older checkpoints as they were, and room for one more
@@ -30,13 +35,13 @@ pub fn save(
     weights: Vec<TensorSource>,
     optimizer: Vec<TensorSource>,
     held: impl Fn() -> Result<(), CheckpointError>,
-) -> Result<(), CheckpointError> {
+) -> Result<Option<CheckpointError>, CheckpointError> {
     origin.config.validate()?;
     let (metadata, toml) = (metadata(origin)?, origin.config.to_toml()?);
     let folder = run.join(CHECKPOINTS);
     held()?;
     make_folder(&folder)?;
-    sweep(&folder)?;
+    let swept = sweep(&folder);
     let dir = folder.join(own::step_name(origin.step));
     let staged = atomic::with_ending(&dir, &format!(".{}.tmp", std::process::id()));
     // Not in a folder that was removed since.
@@ -52,20 +57,45 @@ pub fn save(
         .and_then(|()| own::retire(&dir))
         .and_then(|()| own::carry_over(&dir, &staged))
         .and_then(|()| atomic::publish(&staged, &dir));
-    if written.is_err() {
+    if let Err(failed) = written {
         // Should this fail too, the first failure is still the one to report.
         let _ = own::discard(&staged);
-        return written;
+        return Err(failed);
     }
     held()?;
     atomic::write_file(&run.join(CONFIG_FILE), toml.as_bytes())?;
     publish(run, &dir)?;
     held()?;
     let all = checkpoints(run)?;
-    let past = all.range(..=origin.step).rev().skip(origin.config.keep);
+    let untried = origin.validation_accuracy.is_none();
+    let keep = origin.config.keep.max(if untried { KEPT_UNTRIED } else { 1 });
+    let past = all.range(..=origin.step).rev().skip(keep);
     // Later ones are damaged, and of a course that was given up for an older checkpoint.
     let later = all.range(origin.step + 1..);
-    past.chain(later).try_for_each(|(_, dir)| own::retire(dir))
+    // All are tried, whichever fails.
+    let removed = past.chain(later).map(|(_, dir)| own::retire(dir));
+    let failed: Vec<_> = [swept].into_iter().chain(removed).filter_map(Result::err).collect();
+    Ok(failed.into_iter().next())
+}
+
+/// Removes the checkpoints of step `bad` and later from the folder of a run, from which no training can go
+/// on, where there is an older one that is whole: that one is shown as the newest, its configuration beside
+/// it, and its step is returned. Where there is none, nothing is removed.
+///
+/// # Errors
+/// [`CheckpointError`] when the older one cannot be put in place, or another not be removed.
+pub fn go_back(run: &Path, bad: u64) -> Result<Option<u64>, CheckpointError> {
+    let all = checkpoints(run)?;
+    let older = all.range(..bad).rev().find_map(|(_, dir)| Checkpoint::open(dir).ok());
+    let Some(Checkpoint { dir, origin, .. }) = older else { return Ok(None) };
+    let best = run.join(BEST_FILE);
+    if origin_of(&best).is_ok_and(|best| best.is_some_and(|best| best.step >= bad)) {
+        atomic::remove(&best)?;
+    }
+    atomic::write_file(&run.join(CONFIG_FILE), origin.config.to_toml()?.as_bytes())?;
+    publish(run, &dir)?;
+    all.range(bad..).try_for_each(|(_, dir)| own::retire(dir))?;
+    Ok(Some(origin.step))
 }
 
 /// Shows the checkpoint in `dir` as the newest of its run and, if its validation accuracy is higher

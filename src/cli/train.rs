@@ -82,6 +82,9 @@ pub(super) struct TrainCommand {
     /// Whether this process has begun the run in `out`, so that what lies there is its own.
     #[arg(skip)]
     begun: bool,
+    /// `out` as the user gave it: it is absolute from the beginning on, as the working folder may go.
+    #[arg(skip)]
+    given: Option<PathBuf>,
     /// Holds `out` from one device to the next.
     #[arg(skip)]
     lock: Option<Lock>,

@@ -158,7 +158,7 @@ fn a_folder_that_may_be_anothers_is_left_alone() {
             symlink(run.with_file_name(to), run).unwrap();
         }
     };
-    let (nowhere, moved) = (link("nowhere"), link("moved"));
+    let (nowhere, moved, itself) = (link("nowhere"), link("moved"), link("run"));
     let lock_by = |make: fn(&Path)| {
         move |run: &Path| {
             fs::remove_file(run.join("lock")).unwrap();
@@ -184,11 +184,12 @@ fn a_folder_that_may_be_anothers_is_left_alone() {
         fs::write(run.parent().unwrap(), "another's").unwrap();
     };
     type Way<'a> = &'a dyn Fn(&Path);
-    let ways: [(Way, &str); 11] = [
+    let ways: [(Way, &str); 12] = [
         (&anew, "its file `lock` was removed, and other files are there"),
         (&unlocked, "its file `lock` was removed, and other files are there"),
         (&copied, "its file `lock` is a copy of this run's"),
         (&nowhere, "it is no folder now"),
+        (&itself, "it is no folder now"),
         (&folder, "its `lock` is no file now"),
         (&pipe, "its `lock` is no file now"),
         (&to_mark, "its `lock` is no file now"),
@@ -214,6 +215,22 @@ fn a_folder_that_may_be_anothers_is_left_alone() {
     let (_dir, run, mut lock) = held();
     moved(&run);
     assert!(!lock.renew().unwrap());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_that_comes_back_is_known() {
+    let (_dir, run, mut lock) = held();
+    let [first, second] = ["first", "second"].map(|name| run.with_file_name(name));
+    fs::rename(&run, &first).unwrap();
+    assert!(lock.renew().unwrap(), "it is made anew");
+    fs::rename(&run, &second).unwrap();
+    fs::rename(&first, &run).unwrap();
+    let said = lock.renew().unwrap_err().to_string();
+    assert!(said.contains("it is the folder that this run wrote into before"), "{said}");
+    fs::rename(&run, &first).unwrap();
+    fs::rename(&second, &run).unwrap();
+    assert!(!lock.renew().unwrap(), "the newer one is the run's");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use inception::checkpoint::{
     BEST_FILE, CHECKPOINTS, CheckpointError, MODEL_FILE, OPTIMIZER_FILE, Origin, WeightFile,
-    atomic, best_accuracy, clear, holds_a_model, load, optimizer_tensors, publish, save,
+    atomic, best_accuracy, clear, go_back, holds_a_model, load, optimizer_tensors, publish, save,
 };
 use inception::config::Config;
 
@@ -29,16 +29,18 @@ fn flip(path: &Path, byte: usize) {
 
 #[test]
 fn the_newest_are_kept_and_the_best_weights() {
-    for keep in 1..=3 {
+    for keep in 1..=3_u64 {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path();
         let accuracies =
             [None, Some(0.5), Some(0.75), None, Some(0.75), Some(0.5), Some(0.8), None];
         let best = [None, Some(2), Some(3), Some(3), Some(3), Some(3), Some(7), Some(7)];
         for (step, (accuracy, best)) in (1..).zip(accuracies.into_iter().zip(best)) {
-            let config = Config { keep, ..quick() };
+            let config = Config { keep: keep as usize, ..quick() };
             save_as(run, &Origin { config, validation_accuracy: accuracy, ..origin(step) });
-            let kept = (step + 1).saturating_sub(keep as u64).max(1)..=step;
+            // One that was not evaluated does not do alone.
+            let keep = keep.max(1 + u64::from(accuracy.is_none()));
+            let kept = (step + 1).saturating_sub(keep).max(1)..=step;
             assert_eq!(steps(run), kept.map(|s| format!("step-{s:06}")).collect::<Vec<_>>());
             assert_eq!(step_of(run.join(MODEL_FILE)), step);
             assert_eq!(best.is_some(), run.join(BEST_FILE).exists());
@@ -46,6 +48,51 @@ fn the_newest_are_kept_and_the_best_weights() {
         }
         assert_eq!(best_accuracy(run), Some(0.8));
     }
+}
+
+/// Weights that are finite, but nothing that is made of them.
+#[test]
+fn checkpoints_that_lead_nowhere_give_way_to_the_one_before() {
+    let saved = |accuracies: [Option<f64>; 4]| {
+        let dir = tempfile::tempdir().unwrap();
+        for (step, validation_accuracy) in (1..).zip(accuracies) {
+            let config = Config { keep: 9, steps: 100 + step, ..quick() };
+            save_as(dir.path(), &Origin { config, validation_accuracy, ..origin(step) });
+        }
+        dir
+    };
+    let best = |run: &Path| run.join(BEST_FILE).exists().then(|| step_of(run.join(BEST_FILE)));
+    let none = [None; 4];
+    let first = [Some(0.9), Some(0.5), None, Some(0.8)];
+    let last = [None, Some(0.5), None, Some(0.8)];
+    for (accuracies, bad, goes_to, best_then) in [
+        (none, 4, 3, None),
+        (none, 2, 1, None),
+        (first, 3, 2, Some(1)),
+        (last, 3, 2, Some(2)),
+        (last, 4, 3, None),
+    ] {
+        let dir = saved(accuracies);
+        let run = dir.path();
+        assert_eq!(go_back(run, bad).unwrap(), Some(goes_to));
+        let left: Vec<_> = (1..=goes_to).map(|step| format!("step-{step:06}")).collect();
+        assert_eq!(steps(run), left);
+        assert_eq!(step_of(run.join(MODEL_FILE)), goes_to);
+        assert_eq!(best(run), best_then, "{accuracies:?} from {bad}");
+        let config = fs::read_to_string(run.join("config.toml")).unwrap();
+        assert!(config.contains(&format!("steps = {}", 100 + goes_to)), "{config}");
+        assert_eq!(load(run).unwrap().0.origin.step, goes_to);
+    }
+    // Nothing older, or nothing older that is whole: all stays.
+    let dir = saved(none);
+    let run = dir.path();
+    assert_eq!(go_back(run, 1).unwrap(), None);
+    for step in ["step-000001", "step-000002", "step-000003"] {
+        flip(&run.join(CHECKPOINTS).join(step).join(MODEL_FILE), 9);
+    }
+    assert_eq!(go_back(run, 4).unwrap(), None);
+    assert_eq!(steps(run).len(), 4);
+    assert_eq!(step_of(run.join(MODEL_FILE)), 4);
 }
 
 #[test]

@@ -40,7 +40,11 @@ fn a_save_ends_where_the_folder_is_taken() {
             let (run, why) = (run.to_path_buf(), "a test".to_string());
             if count.get() < asked { Ok(()) } else { Err(CheckpointError::Taken { run, why }) }
         };
-        let new = Origin { config: Config { keep: 1, ..quick() }, ..origin(2) };
+        let new = Origin {
+            config: Config { keep: 1, ..quick() },
+            validation_accuracy: Some(0.5),
+            ..origin(2)
+        };
         let saved = save(run, &new, sources(&weights()), sources(&moments), held);
         if saved.is_ok() {
             assert_eq!(

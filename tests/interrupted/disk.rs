@@ -76,6 +76,48 @@ fn a_folder_that_is_removed_is_made_anew_with_all_that_belongs_there() {
     assert_equal(&place, "whole", "out");
 }
 
+/// The working folder goes, and `--out` was given as seen from there.
+#[test]
+#[cfg(unix)]
+fn a_working_folder_that_is_removed_takes_no_run_with_it() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    let steps = "--steps 400 --eval-every 10";
+    succeed_all(&train(&place, "whole", steps));
+    for (work, out) in [("one", "out"), ("two", ".")] {
+        fs::create_dir(place.path(work)).expect("made");
+        let mut arguments = train(&place, "out", steps);
+        let at = arguments.iter().position(|word| word == "--out").expect("a flag");
+        arguments[at + 1] = out.to_string();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = crate::common::program(&arguments);
+        command.current_dir(place.path(work));
+        let mut running = Running::start_as(&place, command);
+        let folder = if out == "." { work.to_string() } else { format!("{work}/{out}") };
+        running.trains(&place, &folder, 25);
+        fs::rename(place.path(work), place.path("aside")).expect("renamed");
+        fs::remove_dir_all(place.path("aside")).expect("removed");
+        let (status, said) = running.ends();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(said.contains("it is made anew, with all metrics"), "{said}");
+        place.write(&format!("{folder}/best.safetensors"), place.read("whole/best.safetensors"));
+        assert_equal(&place, "whole", &folder);
+    }
+    // As the user gave it, where nothing has happened.
+    let mut command = crate::common::program(&[]);
+    let mut arguments = train(&place, "out", "--steps 2");
+    let at = arguments.iter().position(|word| word == "--out").expect("a flag");
+    arguments[at + 1] = "./sub/../out".to_string();
+    command.args(&arguments).current_dir(place.folder.path());
+    fs::create_dir(place.path("sub")).expect("made");
+    let said: crate::common::Said = command.output().expect("it runs").into();
+    assert!(said.stdout.ends_with("\nsaved in ./sub/../out\n"), "{said:?}");
+    let said: crate::common::Said = command.output().expect("it runs").into();
+    assert!(said.error().starts_with("./sub/../out holds a model already"), "{said:?}");
+}
+
 /// After the last save, while the network is measured: a run that is resumed at its end does nothing else.
 #[test]
 #[cfg(unix)]
@@ -191,6 +233,44 @@ fn a_full_disk_keeps_the_older_checkpoint() {
     assert!(said.stdout.trim_end().ends_with("code 0"), "{said:?}");
     succeed_all(&train(&place, "whole", steps));
     assert_equal(&place, "whole", "out");
+}
+
+/// The checkpoint is whole; that an older one stays is a matter of room.
+#[test]
+#[cfg(unix)]
+fn an_older_checkpoint_that_cannot_be_removed_fails_no_save() {
+    use std::os::unix::fs::PermissionsExt;
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    let steps = "--steps 8 --eval-every 2 --keep 1";
+    succeed_all(&train(&place, "whole", steps));
+    succeed_all(&train(&place, "out", &steps.replace("8", "2")));
+    let old = place.path("out/checkpoints/step-000002");
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o555)).expect("made read-only");
+    // Root may remove anything, unless it is root of no one's files.
+    let root = fs::write(format!("{old}/probe"), "").is_ok();
+    let line = if root { r#"exec unshare --user "$0" "$@""# } else { r#"exec "$0" "$@""# };
+    if root {
+        fs::remove_file(format!("{old}/probe")).expect("removed");
+        let probe = shell("unshare --user true", &[]);
+        if probe.code != Some(0) {
+            return eprintln!("\n!!!!! SKIPPED, NOT TESTED: {} !!!!!\n", probe.stderr);
+        }
+    }
+    let said = shell(line, &resume(&place, "out", "--steps 8"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let warned = "warning: not all older checkpoints could be removed, and they take room: cannot ";
+    assert_eq!(said.stderr.matches(warned).count(), 1, "{said:?}");
+    assert!(said.stderr.contains(&format!("{old}.old/")), "{said:?}");
+    assert!(!said.stderr.contains("was not saved"), "{said:?}");
+    let left = fs::read_dir(place.path("out/checkpoints")).expect("a folder").count();
+    assert_eq!((checkpoints(&place, "out").0.len(), left), (1, 2));
+    let read = |out: &str| place.read(&format!("{out}/model.safetensors"));
+    assert!(read("whole") == read("out"), "the weights differ");
+    fs::set_permissions(format!("{old}.old"), fs::Permissions::from_mode(0o755))
+        .expect("as it was");
 }
 
 /// A folder that cannot be written, and one that cannot be made, are found before the training.

@@ -124,6 +124,46 @@ fn a_run_whose_folder_may_be_anothers_saves_into_one_beside() {
     assert!(walk(place.path("o n'e-rescued").as_ref()).is_empty(), "it was there before");
 }
 
+/// The run has no device then, and nothing of it is in memory: it ends, and says where its checkpoint was.
+#[test]
+#[cfg(unix)]
+fn a_folder_that_is_taken_between_two_devices_is_told_with_what_it_held() {
+    if !has_adapter() {
+        return;
+    }
+    let place = Place::new(30, 4);
+    let steps = "--steps 120 --eval-every 120 --checkpoint-every 60";
+    succeed_all(&train(&place, "whole", steps));
+    for number in 0..20 {
+        let out = format!("out{number}");
+        let lose = format!("{steps} --lose-device-at 110");
+        let mut run = Running::start(&place, &train(&place, &out, &lose));
+        run.says("going back to that checkpoint");
+        signal(&run, "-STOP");
+        fs::remove_file(place.path(&format!("{out}/lock"))).expect("removed");
+        place.write(&format!("{out}/notes"), "precious");
+        let too_late = run.said().matches("prepared in").count() > 1;
+        signal(&run, "-CONT");
+        let (status, said) = run.ends();
+        if too_late {
+            continue;
+        }
+        assert_eq!(status.code(), Some(1), "{said}");
+        let folder = place.path(&out);
+        let error = said.lines().last().expect("an error");
+        assert!(error.contains("its file `lock` was removed"), "{said}");
+        let was =
+            format!("the device had been lost, and a checkpoint of this run was in {folder}: ");
+        assert!(
+            error.contains(&was) && error.contains("`inception train --resume --out "),
+            "{said}"
+        );
+        succeed_all(&resume(&place, &out, ""));
+        return assert_equal(&place, "whole", &out);
+    }
+    panic!("the next device was always quicker");
+}
+
 /// Neither where it was nor beside it: the run ends with its results, and says what is missing.
 #[test]
 #[cfg(unix)]

@@ -6,6 +6,7 @@ mod common;
 
 mod device;
 mod disk;
+mod diverged;
 mod kill;
 mod lock;
 #[cfg(unix)]
@@ -13,7 +14,7 @@ mod stop;
 mod streamed;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use inception::checkpoint::Checkpoint;
@@ -47,9 +48,12 @@ struct Running {
 impl Running {
     fn start(place: &Place, arguments: &[String]) -> Running {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Running::start_as(place, program(&arguments))
+    }
+
+    fn start_as(place: &Place, mut command: Command) -> Running {
         let said = PathBuf::from(place.path("stderr"));
         let file = std::fs::File::create(&said).expect("a file for stderr");
-        let mut command = program(&arguments);
         let child = command.stdout(Stdio::null()).stderr(file).spawn().expect("it starts");
         Running { child, said }
     }

@@ -1,6 +1,6 @@
 //! The folder `--out`: what may be replaced there, and its being made ready.
 
-use std::path::Path;
+use std::path::{Path, absolute};
 
 use super::TrainCommand;
 use super::save::Saver;
@@ -15,6 +15,12 @@ use crate::report::{EVALUATION_FILE, PROFILE_FILE, REPORT_FILE};
 const FILES: [&str; 7] =
     [MODEL_FILE, BEST_FILE, CONFIG_FILE, METRICS_FILE, EVALUATION_FILE, PROFILE_FILE, REPORT_FILE];
 
+/// The folder `out` in the words of a user who gave it as `given`.
+pub(super) fn shown<'a>(given: Option<&'a Path>, out: &'a Path) -> &'a Path {
+    // The working folder may be another now, or gone.
+    given.filter(|given| absolute(given).is_ok_and(|path| path == out)).unwrap_or(out)
+}
+
 /// Refuses a folder in which a new run would replace something, unless it is asked to.
 pub(super) fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<(), Failure> {
     let folder = |path: &Path| !path.exists() || path.is_dir();
@@ -27,7 +33,7 @@ pub(super) fn refuse_to_replace(command: &TrainCommand, out: &Path) -> Result<()
     if command.resume || command.overwrite {
         return Ok(());
     }
-    let out_name = out.display();
+    let out_name = shown(command.given.as_deref(), out).display();
     if checkpoint::holds_a_model(out) {
         return Err(Failure::new(format!(
             "{out_name} holds a model already: give --resume to go on training it, --overwrite to \

@@ -1,5 +1,6 @@
 //! Training that outlives its device: when one is lost or hangs, a new one goes on.
 
+use super::out::shown;
 use super::run::Run;
 use super::{TrainCommand, prepare};
 use crate::cli::{Failure, Global, say, steps, warn};
@@ -7,6 +8,9 @@ use crate::cli::{Failure, Global, say, steps, warn};
 /// Trains and reports. What a new device does is what `--resume` does: it begins with the newest
 /// checkpoint, and drops what was measured after it. Without a checkpoint it begins anew.
 pub(super) fn train(mut command: TrainCommand, global: &Global) -> Result<(), Failure> {
+    command.given.clone_from(&command.out);
+    // One that has no absolute path is none, and what reads it says so.
+    command.out = command.out.map(|out| std::path::absolute(&out).unwrap_or(out));
     let most = command.device_retries;
     for retry in 1.. {
         let failure = match attempt(&mut command, global) {
@@ -29,7 +33,12 @@ pub(super) fn train(mut command: TrainCommand, global: &Global) -> Result<(), Fa
 
 /// Trains on one device.
 fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
-    let mut run = prepare(command, global)?;
+    let mut run = match prepare(command, global) {
+        Err(failure) if command.begun && !failure.ends_device => {
+            return Err(not_again(command, failure));
+        }
+        prepared => prepared?,
+    };
     command.begun = true;
     let trained = run.train();
     // Whatever has happened, a checkpoint that is being written is one worth having.
@@ -53,6 +62,18 @@ fn attempt(command: &mut TrainCommand, global: &Global) -> Result<(), Failure> {
     command.out.clone_from(&run.out); // it may have had to move
     command.lock = run.saver.map(|saver| saver.lock);
     Err(failure)
+}
+
+/// Why there is no next attempt, with what was saved before.
+fn not_again(command: &TrainCommand, failure: Failure) -> Failure {
+    let Some(out) = command.out.as_ref().filter(|_| command.resume) else { return failure };
+    let message = format!(
+        "{}; the device had been lost, and a checkpoint of this run was in {}: where it is still there, \
+         or where the folder was moved to, `inception train --resume --out DIR` goes on from it",
+        failure.message,
+        shown(command.given.as_deref(), out).display()
+    );
+    Failure { message, ..failure }
 }
 
 impl Run {

@@ -1,5 +1,8 @@
 //! What a run says at its end.
 
+use std::path::Path;
+
+use super::out;
 use super::run::Run;
 use crate::cli::test::confusion;
 use crate::cli::{Failure, network, print_results, quoted, say, steps, thousands, warn};
@@ -34,7 +37,7 @@ impl Run {
                 "validation_accuracy": self.validation.map(|(_, accuracy)| accuracy),
                 "test_accuracy": accuracy,
                 "seconds": seconds,
-                "out": self.out.as_ref().map(|out| out.display().to_string()),
+                "out": self.out.as_ref().map(|out| self.shown(out).display().to_string()),
             });
             print_results(&serde_json::to_string_pretty(&summary)?)?;
             return kept;
@@ -49,13 +52,18 @@ impl Run {
         );
         match &self.out {
             Some(out) if kept.is_ok() => {
-                result.push_str(&format!("\nsaved in {}", out.display()));
+                result.push_str(&format!("\nsaved in {}", self.shown(out).display()));
             }
             Some(_) => {}
             None => say("the weights were not saved; give --out DIR to keep them"),
         }
         print_results(&result)?;
         kept
+    }
+
+    /// The folder in the user's words.
+    fn shown<'a>(&'a self, out: &'a Path) -> &'a Path {
+        out::shown(self.given.as_deref(), out)
     }
 
     /// Says how to go on with a run that was asked to stop.
@@ -68,7 +76,7 @@ impl Run {
                 "stopped after step {step}, and nothing is saved; give --out DIR to keep the weights"
             )));
         };
-        let out = quoted(out);
+        let out = quoted(self.shown(out));
         // A warning, as whoever asked for silence and did not stop the run would take it for done.
         warn(&format!("stopped after step {step}; `inception train --resume --out {out}` goes on"));
         Ok(())

@@ -37,6 +37,8 @@ pub(super) struct Outputs {
 pub(super) struct Run {
     pub(super) config: Config,
     pub(super) out: Option<PathBuf>,
+    /// `out` as the user gave it, unless it had to move.
+    pub(super) given: Option<PathBuf>,
     pub(super) json: bool,
     pub(super) samples: Samples,
     pub(super) trainer: Trainer,
@@ -80,6 +82,7 @@ impl Run {
         Ok(Run {
             config,
             out: command.out.clone(),
+            given: command.given.clone(),
             json: command.json,
             samples,
             trainer,
@@ -169,15 +172,16 @@ impl Run {
     /// One step's loss: stops the run when it is not finite, logs it when it is due.
     fn note(&mut self, step: u64, loss: f32, validation: Option<f64>) -> Result<(), Failure> {
         let found = self.trainer.found().filter(|(at, _)| *at <= step);
-        let found = found.map(|(at, found)| (format!("step {at}: {found}"), found.unwritten > 0));
+        let found =
+            found.map(|(at, found)| (format!("step {at}: {found}"), found.unwritten > 0, *at));
         let loss_found = (!loss.is_finite()).then(|| {
             let names = "(--check-numbers every names the pass)";
-            (format!("the loss of step {step} is {loss} {names}"), false)
+            (format!("the loss of step {step} is {loss} {names}"), false, step)
         });
-        if let Some((what, unwritten)) = found.or(loss_found) {
+        if let Some((what, unwritten, at)) = found.or(loss_found) {
             // It may have to say the same of an earlier step.
             self.hear_of_saving(true)?;
-            return Err(self.wrong(&what, unwritten));
+            return Err(self.wrong(&what, unwritten, at - 1));
         }
         if let Some(spike) = self.spikes.note(step, loss) {
             self.bar.suspend(|| warn(&spike.to_string()));
@@ -211,12 +215,13 @@ impl Run {
         Ok(())
     }
 
-    /// What to do about numbers that are none; some were never written, or all were computed so.
-    pub(super) fn wrong(&self, what: &str, unwritten: bool) -> Failure {
-        let kept = self.kept();
+    /// What to do about numbers that are none; some were never written, or all were computed so, from the
+    /// weights of step `bad`.
+    pub(super) fn wrong(&mut self, what: &str, unwritten: bool, bad: u64) -> Failure {
         if unwritten {
-            return Failure::new(format!("{}; {kept}", network::unwritten(what)));
+            return Failure::new(format!("{}; {}", network::unwritten(what), self.kept()));
         }
+        let kept = self.kept_before(bad);
         Failure::new(format!(
             "{what}: training has diverged; try a lower --learning-rate (now {:e}), --scale unit or \
              --init he; {kept}",
@@ -238,7 +243,7 @@ impl Run {
                 self.note_remaining()?;
                 self.hear_of_saving(true)?;
                 let what = format!("in the evaluation after step {} {what}", self.trainer.step());
-                return Err(self.wrong(&what, unwritten));
+                return Err(self.wrong(&what, unwritten, self.trainer.step()));
             }
             classified => classified?,
         };

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::out::shown;
 use super::run::Run;
 use crate::checkpoint::{self, CheckpointError, Lock, Origin, TensorSource};
 use crate::cli::{Failure, bytes, so_far, warn};
@@ -27,6 +28,8 @@ pub(super) struct Saver {
     writing: Option<Writing>,
     /// Why the last one is missing.
     failed: Option<String>,
+    /// What the last one has left that was to be removed, and why.
+    left: Option<String>,
     /// Whether the run has begun in another folder, or in one that is gone.
     moved: bool,
 }
@@ -38,7 +41,8 @@ struct Writing {
     /// Bytes of all tensors, and of those that are written.
     bytes: u64,
     written: Arc<AtomicU64>,
-    thread: JoinHandle<Result<(), CheckpointError>>,
+    /// Gives what could not be removed when the checkpoint was saved.
+    thread: JoinHandle<Result<Option<CheckpointError>, CheckpointError>>,
 }
 
 impl Saver {
@@ -46,7 +50,17 @@ impl Saver {
     pub(super) fn new(out: PathBuf, lock: Lock, saved: Option<u64>) -> Saver {
         let best = saved.and_then(|_| checkpoint::best_accuracy(&out));
         let begun = Instant::now();
-        Saver { out, lock, saved, best, begun, writing: None, failed: None, moved: false }
+        Saver {
+            out,
+            lock,
+            saved,
+            best,
+            begun,
+            writing: None,
+            failed: None,
+            left: None,
+            moved: false,
+        }
     }
 
     /// From now on into a folder in which nothing is saved yet, best weights neither.
@@ -74,7 +88,7 @@ impl Run {
     pub(super) fn kept(&self) -> String {
         let none = "no checkpoint had been saved".to_string();
         let Some(saver) = &self.saver else { return none };
-        let out = saver.out.display();
+        let out = shown(self.given.as_deref(), &saver.out).display();
         match saver.saved {
             Some(step)
                 if saver.lock.check().is_ok() && checkpoint::holds_step(&saver.out, step) =>
@@ -88,6 +102,32 @@ impl Run {
             }
             None if saver.moved => format!("{none} in {out}"),
             None => none,
+        }
+    }
+
+    /// The same where no training can go on from the weights of step `bad` and later, although they are
+    /// finite: a checkpoint of them is discarded, unless there is no older one.
+    pub(super) fn kept_before(&mut self, bad: u64) -> String {
+        let Some(saver) = &mut self.saver else { return self.kept() };
+        let Some(step) = saver.saved.filter(|step| *step >= bad) else { return self.kept() };
+        if saver.lock.check().is_err() || !checkpoint::holds_step(&saver.out, step) {
+            return self.kept();
+        }
+        match checkpoint::go_back(&saver.out, bad) {
+            Ok(Some(older)) => {
+                saver.saved = Some(older);
+                format!(
+                    "the checkpoint of step {step} leads to this at any rate, so it is discarded; {}",
+                    self.kept()
+                )
+            }
+            Ok(None) => format!(
+                "{}, as there is no older one, but it leads to this at any rate: begin another run",
+                self.kept()
+            ),
+            Err(error) => {
+                format!("{}, but it leads to this at any rate; {error}", self.kept())
+            }
         }
     }
 
@@ -153,9 +193,16 @@ impl Run {
         let Writing { origin, thread, .. } = writing;
         let step = origin.step;
         match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-            Ok(()) => {
+            Ok(left) => {
                 saver.saved = Some(step);
                 saver.failed = None;
+                let left = left.map(|error| error.to_string());
+                // Each save says the same.
+                if let Some(why) = left.as_ref().filter(|_| saver.left != left) {
+                    let what = "not all older checkpoints could be removed, and they take room";
+                    self.bar.suspend(|| warn(&format!("{what}: {why}")));
+                }
+                saver.left = left;
                 // None is less than any number.
                 if origin.validation_accuracy > saver.best {
                     saver.best = origin.validation_accuracy;
@@ -163,7 +210,8 @@ impl Run {
             }
             Err(CheckpointError::Diverged { name, value, .. }) => {
                 let what = format!("after step {step} tensor {name} holds {value}");
-                return Err(self.wrong(&what, false));
+                // Its gradients were so, whatever the rate.
+                return Err(self.wrong(&what, false, step - 1));
             }
             Err(error) => self.not_saved(step, &error.to_string()),
         }
@@ -205,7 +253,7 @@ fn write(
     origin: &Origin,
     snapshot: Snapshot,
     written: &AtomicU64,
-) -> Result<(), CheckpointError> {
+) -> Result<Option<CheckpointError>, CheckpointError> {
     let source = |(info, copied): (TensorInfo, Copied)| TensorSource {
         name: info.name,
         shape: info.shape,
