@@ -167,11 +167,15 @@ fn is_free(run: &Path) -> bool {
 }
 
 /// Whether a link on the way leads to itself.
+#[cfg(unix)]
 fn is_loop(why: &std::io::Error) -> bool {
-    #[cfg(unix)]
-    return why.raw_os_error() == Some(libc::ELOOP);
-    #[cfg(not(unix))]
-    return false;
+    why.raw_os_error() == Some(libc::ELOOP)
+}
+
+/// There it is not told apart.
+#[cfg(not(unix))]
+fn is_loop(_why: &std::io::Error) -> bool {
+    false
 }
 
 /// Opens the lock, or makes it; never what a link of its name leads to.
