@@ -133,6 +133,8 @@ impl Run {
         keep_ticking(&self.bar, 500);
         for step in self.first_step + 1..=self.config.steps {
             if let Some((_, lose)) = self.lose_at.filter(|(at, _)| *at == step) {
+                // Whoever tests that wants to know from where it goes on.
+                self.hear_of_saving(true)?;
                 lose(self.trainer.engine().gpu());
             }
             for (step, loss) in self.step()? {
