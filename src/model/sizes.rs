@@ -60,12 +60,13 @@ pub fn check_statistics(config: &Config) -> Result<(), SizeError> {
 /// [`SizeError`], of the first mistake or of the largest tensor.
 pub fn check_sizes(config: &Config, batch: usize) -> Result<(), SizeError> {
     let network = config.network();
-    let advice = match config.network {
-        // A batch of inference may be the larger one, whatever that of training.
-        None if config.batch_size < batch => "--maps, --reduce1x1 or --num-fc1",
-        None => "--maps, --reduce1x1, --num-fc1 or --batch-size",
-        Some(_) if config.batch_size < batch => "what the network's layers make",
-        Some(_) => "what the network's layers make, or --batch-size",
+    // A batch of inference may be the larger one, whatever that of training; and one cannot be lowered.
+    let batch_helps = config.batch_size >= batch && batch > 1;
+    let advice = match (&config.network, batch_helps) {
+        (None, false) => "--maps, --reduce1x1 or --num-fc1",
+        (None, true) => "--maps, --reduce1x1, --num-fc1 or --batch-size",
+        (Some(_), false) => "what the network's layers make",
+        (Some(_), true) => "what the network's layers make, or --batch-size",
     };
     let mut tensors = Vec::new();
     for layer in network.shapes()? {
